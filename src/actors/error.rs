@@ -1,0 +1,238 @@
+//! What a session answers when it cannot do what was asked.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::error::{ErrorCode, Fate};
+use crate::ssh::channel::ChannelError;
+use crate::ssh::command::CommandError;
+use crate::ssh::error::SshError;
+use crate::store::{SessionName, StoreError};
+
+/// A call that was not served. Domain failures travel in the reply; an actor that fails is a defect.
+#[derive(Debug, Clone, Error)]
+pub enum SessionError {
+    /// The name is neither connected nor saved.
+    #[error("no session {name:?}; {}", known_sessions(known))]
+    NoSuchSession {
+        /// The name that was asked for.
+        name: String,
+        /// The sessions that there are.
+        known: Vec<SessionName>,
+    },
+    /// No name was given and there is no default.
+    #[error(
+        "no session was named and there is no default session; {}",
+        known_sessions(known)
+    )]
+    NoDefaultSession {
+        /// The sessions that there are.
+        known: Vec<SessionName>,
+    },
+    /// The name is in use for another target.
+    #[error(
+        "session {name} is already connected to {target}; choose another name, or call ssh_disconnect(session: \"{name}\") first"
+    )]
+    NameTaken {
+        /// The session.
+        name: SessionName,
+        /// Where it is connected to.
+        target: String,
+    },
+    /// A password session whose password is not known any more.
+    #[error(
+        "session {0} logs in with a password, which is kept in memory only and is not known to this process; call ssh_connect with the password again"
+    )]
+    PasswordNeeded(SessionName),
+    /// The dial failed.
+    #[error("{error}")]
+    Dial {
+        /// Why.
+        error: SshError,
+        /// State of the session now.
+        state: &'static str,
+        /// When the session will try again by itself.
+        retry_after: Option<Duration>,
+    },
+    /// The command cannot be sent as it is.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// No channel could be had.
+    #[error("{error}")]
+    Channel {
+        /// Why.
+        error: ChannelError,
+    },
+    /// The server opened a channel and refused to run anything on it.
+    #[error(
+        "the server refused to run a command (exec request refused); the account may allow sftp only or have a restricted shell"
+    )]
+    ExecRefused,
+    /// Too many commands at once.
+    #[error(
+        "session {session} has {running} commands running and {queued} waiting, which is its limit; wait for one to end"
+    )]
+    TooManyJobs {
+        /// The session.
+        session: SessionName,
+        /// Commands running.
+        running: usize,
+        /// Commands waiting.
+        queued: usize,
+    },
+    /// The call waited for its turn for as long as it may.
+    #[error("session {session} has {running} commands running, and none ended within {:.1} s; the command was not sent", waited.as_secs_f64())]
+    QueueTimeout {
+        /// The session.
+        session: SessionName,
+        /// Commands running.
+        running: usize,
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// Too many sessions.
+    #[error(
+        "there are {0} sessions, which is the limit; end one with ssh_disconnect(forget: true)"
+    )]
+    TooManySessions(usize),
+    /// The directory of the command cannot be entered.
+    #[error("cwd {cwd:?} cannot be entered on the host ({reason}); the command was not run")]
+    BadDirectory {
+        /// The directory as given.
+        cwd: String,
+        /// The remote shell's words.
+        reason: String,
+    },
+    /// The link was lost before the command was sent, twice in a row.
+    #[error(
+        "the connection was lost before the command was sent ({0}); it did not run; call again"
+    )]
+    LostBeforeSend(String),
+    /// The session ended while the call was under way.
+    #[error("session {name} was ended while the call was under way")]
+    Ended {
+        /// The session.
+        name: SessionName,
+        /// What became of the command.
+        fate: Fate,
+    },
+    /// The session actor crashed while the call was under way.
+    #[error("session {name} failed inside this program; {}", crash_words(*fate))]
+    Crashed {
+        /// The session.
+        name: SessionName,
+        /// What became of the command.
+        fate: Fate,
+    },
+    /// The session crashed too often and is parked.
+    #[error(
+        "session {0} failed too often inside this program and is parked; call ssh_connect to start it anew, and report the log"
+    )]
+    Parked(SessionName),
+    /// The store cannot be used and the call needs it.
+    #[error("{0}")]
+    Store(String),
+    /// This process is ending.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl SessionError {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoSuchSession { .. } => ErrorCode::NoSuchSession,
+            Self::NoDefaultSession { .. } => ErrorCode::NoDefaultSession,
+            Self::NameTaken { .. } | Self::Command(_) => ErrorCode::InvalidParameter,
+            Self::PasswordNeeded(_) | Self::Parked(_) | Self::ShuttingDown => {
+                ErrorCode::NotConnected
+            }
+            Self::Dial { error, .. } => error.code(),
+            Self::Channel { error } => match error {
+                ChannelError::Closed(_) => ErrorCode::ConnectionLost,
+                ChannelError::Refused(_) => ErrorCode::Unsupported,
+                ChannelError::NoneFree { .. } => ErrorCode::LimitExceeded,
+                ChannelError::Silent => ErrorCode::TimedOut,
+            },
+            Self::ExecRefused => ErrorCode::Unsupported,
+            Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::TooManySessions(_) => {
+                ErrorCode::LimitExceeded
+            }
+            Self::BadDirectory { .. } => ErrorCode::RemotePathError,
+            Self::LostBeforeSend(_) => ErrorCode::ConnectionLost,
+            Self::Ended { .. } => ErrorCode::ConnectionLost,
+            Self::Crashed { .. } => ErrorCode::Internal,
+            Self::Store(_) => ErrorCode::LocalPathError,
+        }
+    }
+
+    /// What became of a command, where the error concerns one that could have run.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Ended { fate, .. } | Self::Crashed { fate, .. } => *fate,
+            _ => Fate::NotSent,
+        }
+    }
+
+    /// Whether the same call may work later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Dial { error, .. } => !error.is_permanent(),
+            Self::Channel { error } => !matches!(error, ChannelError::Refused(_)),
+            Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::LostBeforeSend(_) => true,
+            _ => false,
+        }
+    }
+
+    /// When the session tries again by itself.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Dial { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// State of the session, where the error is about it.
+    pub fn state(&self) -> Option<&'static str> {
+        match self {
+            Self::Dial { state, .. } => Some(state),
+            Self::Parked(_) => Some("failed"),
+            Self::PasswordNeeded(_) => Some("saved"),
+            _ => None,
+        }
+    }
+}
+
+fn known_sessions(known: &[SessionName]) -> String {
+    const SHOWN: usize = 20;
+    if known.is_empty() {
+        return "there are none yet: call ssh_connect(host: …)".to_owned();
+    }
+    let names: Vec<_> = known
+        .iter()
+        .take(SHOWN)
+        .map(SessionName::to_string)
+        .collect();
+    let more = known.len().saturating_sub(SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more (ssh_sessions)")
+    } else {
+        String::new()
+    };
+    format!("there are: {}{more}", names.join(", "))
+}
+
+fn crash_words(fate: Fate) -> &'static str {
+    match fate {
+        Fate::NotSent => "nothing was sent; call again",
+        Fate::Completed => "the command had completed",
+        Fate::Unknown => "whether the command ran is unknown; it was not run again",
+    }
+}

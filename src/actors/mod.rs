@@ -1,0 +1,27 @@
+//! The supervision tree. The only place that imports ractor.
+//!
+//! ```text
+//! SupervisorActor                one for one; intensity and period counted for each session; never waits for a child
+//! └─ SessionActor "web"          transient; owns the connection state machine, its queue of calls and its jobs
+//!    ├─ dial task                resolves, connects, verifies, authenticates; comes back as an event
+//!    └─ JobActor "web-7"         temporary; one command: its channel, its output, the caller that waits for it
+//! ```
+//!
+//! *Reconnect* and *restart* are different mechanisms. A lost link is expected: a transition inside
+//! [`session`], with backoff. A crash is a defect: the supervisor's decision ([`supervisor::restart`]), with
+//! intensity and period; a session over its intensity is parked as `failed` and the others live on. When a
+//! connection is lost, the jobs on it end with it and every caller is answered.
+//!
+//! Events carry the generation of the connection that they belong to; late ones are ignored and counted. No
+//! handler waits for the network: it starts a task and the task comes back as a message. Handles are the only
+//! door into this module, and nobody outside builds a message by hand.
+
+mod call;
+mod error;
+pub mod job;
+pub mod report;
+pub mod session;
+pub mod supervisor;
+
+pub use error::SessionError;
+pub use supervisor::handle::SupervisorHandle;

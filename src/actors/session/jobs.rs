@@ -1,0 +1,169 @@
+//! Admission of commands and the jobs that run them.
+
+use ractor::{Actor, ActorRef};
+use tokio::time::{Instant, sleep_until};
+
+use super::SessionState;
+use super::message::{JobEntry, QueuedExec, SessionMessage};
+use super::state::Link;
+use crate::actors::error::SessionError;
+use crate::actors::job::{self, JobActor, JobArguments, JobMessage};
+use crate::limits;
+
+/// Characters of a command that `ssh_sessions` shows.
+const COMMAND_SHOWN_CHARS: usize = 80;
+
+impl SessionState {
+    /// Takes a call in, or answers at once why not.
+    pub(super) async fn admit(&mut self, mut exec: QueuedExec) {
+        if let Err(error) = self.check_admission(&exec) {
+            answer(&mut exec, error);
+            return;
+        }
+        let deadline = exec.deadline;
+        let ticket = self.queue.push(exec);
+        self.serve(ticket, deadline).await;
+    }
+
+    /// Starts what may run; what has to wait gets a limit, and a link if there is none.
+    async fn serve(&mut self, ticket: u64, deadline: Instant) {
+        self.pump().await;
+        if self.queue.contains(ticket) {
+            self.expire_later(ticket, deadline);
+        }
+        if !matches!(self.link, Link::Ready(_))
+            && let Err(error) = self.on_demand()
+        {
+            self.fail_queue(&error);
+        }
+    }
+
+    fn check_admission(&self, exec: &QueuedExec) -> Result<(), SessionError> {
+        job::prepare(&exec.request)?;
+        if self.queue.len() >= limits::JOBS_QUEUED_MAX {
+            return Err(SessionError::TooManyJobs {
+                session: self.name.clone(),
+                running: self.jobs.len(),
+                queued: self.queue.len(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A command whose link died before it was sent waits for the next link, at the front.
+    pub(super) async fn requeue(&mut self, exec: QueuedExec) {
+        let deadline = exec.deadline;
+        let ticket = self.queue.push_front(exec);
+        // The job may tell before the watch on the connection does.
+        let dead = match &self.link {
+            Link::Ready(up) if up.connection.is_closed() => Some(up.connection.watch_end()),
+            _ => None,
+        };
+        if let Some(ended) = dead {
+            let reason = ended.await;
+            self.connection_lost(reason);
+        }
+        self.serve(ticket, deadline).await;
+    }
+
+    /// Starts as many waiting commands as may run.
+    pub(super) async fn pump(&mut self) {
+        while self.jobs.len() < limits::JOBS_RUNNING_MAX
+            && matches!(self.link, Link::Ready(_))
+            && let Some(exec) = self.queue.pop()
+        {
+            self.start_job(exec).await;
+        }
+    }
+
+    async fn start_job(&mut self, mut exec: QueuedExec) {
+        let Link::Ready(up) = &self.link else { return };
+        let line = match job::prepare(&exec.request) {
+            Ok(line) => line,
+            Err(error) => return answer(&mut exec, error),
+        };
+        self.jobs_started += 1;
+        let number = self.jobs_started;
+        let command = exec
+            .request
+            .command
+            .chars()
+            .take(COMMAND_SHOWN_CHARS)
+            .collect();
+        let arguments = JobArguments {
+            session_name: self.name.clone(),
+            session: self.myself.clone(),
+            number,
+            exec,
+            channels: up.channels.clone(),
+        };
+        // The start of a job waits for nothing: it spawns its task and is there.
+        let spawned =
+            Actor::spawn_linked(None, JobActor, (arguments, line), self.myself.get_cell()).await;
+        match spawned {
+            Ok((actor, _)) => {
+                let entry = JobEntry {
+                    actor,
+                    command,
+                    started: Instant::now(),
+                };
+                self.jobs.insert(number, entry);
+            }
+            // The reply port went with it, which answers the caller.
+            Err(error) => {
+                tracing::error!(session = %self.name, %error, "a job could not be started")
+            }
+        }
+    }
+
+    fn expire_later(&self, ticket: u64, deadline: Instant) {
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            sleep_until(deadline).await;
+            let _ = myself.send_message(SessionMessage::QueueExpired { ticket });
+        });
+    }
+
+    /// A call has waited long enough for its turn. While a dial is under way its end answers.
+    pub(super) fn expire(&mut self, ticket: u64) {
+        let Some(mut exec) = self.queue.take(ticket) else {
+            return;
+        };
+        let error = SessionError::QueueTimeout {
+            session: self.name.clone(),
+            running: self.jobs.len(),
+            waited: exec.received.elapsed(),
+        };
+        answer(&mut exec, error);
+    }
+
+    pub(super) fn fail_queue(&mut self, error: &SessionError) {
+        while let Some(mut exec) = self.queue.pop() {
+            answer(&mut exec, error.clone());
+        }
+    }
+
+    /// The running jobs by name.
+    pub(super) fn jobs_to_stop(&self) -> Vec<(String, ActorRef<JobMessage>)> {
+        let name = |number: &u64| format!("{}-{number}", self.name);
+        self.jobs
+            .iter()
+            .map(|(number, entry)| (name(number), entry.actor.clone()))
+            .collect()
+    }
+}
+
+/// Stops jobs side by side; each has its own bound.
+pub(super) async fn stop_all(jobs: Vec<ActorRef<JobMessage>>) {
+    let mut stops = tokio::task::JoinSet::new();
+    for job in jobs {
+        stops.spawn(async move { job::stop(&job).await });
+    }
+    stops.join_all().await;
+}
+
+fn answer(exec: &mut QueuedExec, error: SessionError) {
+    if let Some(reply) = exec.reply.take() {
+        let _ = reply.send(Err(error));
+    }
+}

@@ -1,0 +1,346 @@
+//! One named session: the connection state machine, the calls that wait for it, and its jobs.
+//!
+//! Transient: a session that ends on purpose stays ended, one that crashes is restarted by the supervisor.
+//! The link is replaced by dialling, never by restarting the actor. Everything that takes time runs in a task
+//! that comes back as an event with the generation that it belongs to.
+
+mod jobs;
+mod link;
+pub(crate) mod message;
+mod queue;
+mod reconnect;
+mod state;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::time::Instant;
+
+use self::message::{ConnectReply, JobEntry, SessionMessage};
+use self::queue::Queue;
+use self::reconnect::Reconnect;
+use self::state::{Link, OnDemand, Past};
+use super::error::SessionError;
+use super::report::{ConnectReport, ConnectRequest, JobStatus, SessionStatus};
+use crate::ssh::connection::PinnedKey;
+use crate::ssh::credentials::Credentials;
+use crate::ssh::dial::Dialer;
+use crate::store::{AuthKind, SessionName, SessionSpec};
+
+/// The actor.
+pub(crate) struct SessionActor;
+
+/// What a session is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionArguments {
+    pub(crate) name: SessionName,
+    pub(crate) spec: SessionSpec,
+    /// It was in the store, or up before a restart: it outlives a failed dial.
+    pub(crate) known: bool,
+    pub(crate) dialer: Dialer,
+}
+
+/// What it remembers.
+pub(crate) struct SessionState {
+    myself: ActorRef<SessionMessage>,
+    name: SessionName,
+    spec: SessionSpec,
+    credentials: Credentials,
+    connect_timeout: Option<Duration>,
+    dialer: Dialer,
+    past: Past,
+    link: Link,
+    /// Counts dials; an event of another generation is late.
+    generation: u64,
+    late_events: u64,
+    /// The host key of the first link: no other is taken until `ssh_connect` is called anew.
+    pin: Option<PinnedKey>,
+    outage: Option<Reconnect>,
+    reconnects: u64,
+    last_error: Option<String>,
+    /// Callers of connect and reconnect.
+    connects: Vec<ConnectReply>,
+    queue: Queue,
+    jobs: BTreeMap<u64, JobEntry>,
+    jobs_started: u64,
+}
+
+impl Actor for SessionActor {
+    type Msg = SessionMessage;
+    type State = SessionState;
+    type Arguments = SessionArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMessage>,
+        arguments: SessionArguments,
+    ) -> Result<SessionState, ActorProcessingErr> {
+        Ok(SessionState {
+            myself,
+            name: arguments.name,
+            spec: arguments.spec,
+            credentials: Credentials::default(),
+            connect_timeout: None,
+            dialer: arguments.dialer,
+            past: if arguments.known {
+                Past::Saved
+            } else {
+                Past::New
+            },
+            link: Link::Saved,
+            generation: 0,
+            late_events: 0,
+            pin: None,
+            outage: None,
+            reconnects: 0,
+            last_error: None,
+            connects: Vec::new(),
+            queue: Queue::default(),
+            jobs: BTreeMap::new(),
+            jobs_started: 0,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<SessionMessage>,
+        message: SessionMessage,
+        state: &mut SessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionMessage::Connect { request, reply } => state.connect(request, reply),
+            SessionMessage::Reconnect { reply } => state.reconnect(reply),
+            SessionMessage::Exec(exec) => state.admit(exec).await,
+            SessionMessage::Requeue(exec) => state.requeue(exec).await,
+            SessionMessage::GetStatus { reply } => {
+                // A caller that is gone needs no answer, here and below.
+                let _ = reply.send(state.status());
+            }
+            SessionMessage::Disconnect { reply } => state.disconnect(reply),
+            SessionMessage::Shutdown { reply } => state.shut_down(reply),
+            SessionMessage::Dialed {
+                generation,
+                result,
+                took,
+            } => {
+                if state.is_current(generation) {
+                    state.dialed(result, took).await;
+                }
+            }
+            SessionMessage::ConnectionLost { generation, reason } => {
+                if state.is_current(generation) {
+                    state.connection_lost(reason);
+                }
+            }
+            SessionMessage::RetryDue { generation } => {
+                if state.is_current(generation) && matches!(state.link, Link::Backoff { .. }) {
+                    state.dial();
+                }
+            }
+            SessionMessage::QueueExpired { ticket } => state.expire(ticket),
+            SessionMessage::JobEnded { number } => {
+                state.jobs.remove(&number);
+                state.pump().await;
+            }
+            #[cfg(feature = "fail-points")]
+            SessionMessage::Crash => return Err("crash asked for by a test".into()),
+        }
+        Ok(())
+    }
+
+    /// A job that crashed takes its answer with it (its reply port is dropped); the session lives on.
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<SessionMessage>,
+        event: SupervisionEvent,
+        state: &mut SessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(who, error) = event {
+            tracing::error!(session = %state.name, %error, "a job failed");
+            state
+                .jobs
+                .retain(|_, job| job.actor.get_id() != who.get_id());
+            state.pump().await;
+        }
+        Ok(())
+    }
+}
+
+impl SessionState {
+    /// Late events are ignored: their connection has been replaced.
+    fn is_current(&mut self, generation: u64) -> bool {
+        let current = generation == self.generation;
+        if !current {
+            self.late_events += 1;
+            tracing::debug!(session = %self.name, generation, late_events = self.late_events, "late event ignored");
+        }
+        current
+    }
+
+    fn connect(&mut self, request: ConnectRequest, reply: ConnectReply) {
+        let same = self.spec.same_target(&request.spec);
+        let in_use = matches!(
+            self.link,
+            Link::Ready(_) | Link::Connecting | Link::Backoff { .. }
+        );
+        if in_use && !same {
+            let _ = reply.send(Err(SessionError::NameTaken {
+                name: self.name.clone(),
+                target: self.target(),
+            }));
+            return;
+        }
+        if let Link::Ready(_) = self.link {
+            let _ = reply.send(self.report(true, Duration::ZERO));
+            return;
+        }
+        self.connects.push(reply);
+        if let Link::Connecting = self.link {
+            return;
+        }
+        let created_at = self.spec.created_at;
+        self.spec = SessionSpec {
+            created_at,
+            ..request.spec
+        };
+        self.credentials = request.credentials;
+        self.connect_timeout = request.connect_timeout;
+        // Whoever connects anew accepts the host's key under known_hosts rules.
+        self.pin = None;
+        self.dial();
+    }
+
+    fn reconnect(&mut self, reply: ConnectReply) {
+        if let Some(error) = self.missing_password() {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        self.connects.push(reply);
+        if let Link::Connecting = self.link {
+            return;
+        }
+        self.hang_up();
+        self.dial();
+    }
+
+    /// A session that logs in with a password can only be dialled while the password is here.
+    fn missing_password(&self) -> Option<SessionError> {
+        let by_password = matches!(
+            self.spec.auth,
+            AuthKind::Password | AuthKind::KeyboardInteractive
+        );
+        (by_password && self.credentials.password.is_none())
+            .then(|| SessionError::PasswordNeeded(self.name.clone()))
+    }
+
+    fn target(&self) -> String {
+        let spec = &self.spec;
+        let user = spec
+            .username
+            .as_ref()
+            .map_or(String::new(), |user| format!("{user}@"));
+        let port = spec
+            .port
+            .map_or(String::new(), |port| format!(" port {port}"));
+        format!("{user}{}{port}", spec.host)
+    }
+
+    fn report(&self, reused: bool, connect_time: Duration) -> Result<ConnectReport, SessionError> {
+        let Link::Ready(up) = &self.link else {
+            return Err(self.dial_error());
+        };
+        let facts = up.connection.facts();
+        Ok(ConnectReport {
+            session: self.name.clone(),
+            host: facts.host.clone(),
+            port: facts.port,
+            username: facts.username.clone(),
+            is_default: false,
+            reused,
+            auth: facts.auth.as_str(),
+            auth_kind: facts.auth.kind(),
+            host_key: facts.host_key.clone(),
+            server_version: facts.server_version.clone(),
+            connect_time,
+            notes: facts.notes.clone(),
+        })
+    }
+
+    fn status(&self) -> SessionStatus {
+        let facts = match &self.link {
+            Link::Ready(up) => Some((up.connection.facts(), up.since.elapsed())),
+            _ => None,
+        };
+        let next_attempt = match &self.link {
+            Link::Backoff { next_attempt, .. } => {
+                Some(next_attempt.saturating_duration_since(Instant::now()))
+            }
+            _ => None,
+        };
+        SessionStatus {
+            session: self.name.clone(),
+            state: self.link.name(),
+            host: facts.map_or_else(|| self.spec.host.clone(), |(facts, _)| facts.host.clone()),
+            port: facts.map(|(facts, _)| facts.port).or(self.spec.port),
+            username: facts
+                .map(|(facts, _)| facts.username.clone())
+                .or_else(|| self.spec.username.clone()),
+            connected_for: facts.map(|(_, since)| since),
+            reconnects: self.reconnects,
+            attempt: self.outage.as_ref().map(Reconnect::attempts),
+            next_attempt_in: next_attempt,
+            last_error: self
+                .link
+                .error()
+                .map(ToString::to_string)
+                .or_else(|| self.last_error.clone()),
+            jobs: self
+                .jobs
+                .iter()
+                .map(|(number, job)| self.job_status(*number, job))
+                .collect(),
+        }
+    }
+
+    fn job_status(&self, number: u64, job: &JobEntry) -> JobStatus {
+        JobStatus {
+            job: format!("{}-{number}", self.name),
+            command: job.command.clone(),
+            running_for: job.started.elapsed(),
+        }
+    }
+
+    fn dial_error(&self) -> SessionError {
+        let error = match self.link.error() {
+            Some(error) => error.clone(),
+            None => crate::ssh::error::SshError::Lost(self.last_error.clone().unwrap_or_default()),
+        };
+        let retry_after = match &self.link {
+            Link::Backoff { next_attempt, .. } => {
+                Some(next_attempt.saturating_duration_since(Instant::now()))
+            }
+            _ => None,
+        };
+        SessionError::Dial {
+            error,
+            state: self.link.name(),
+            retry_after,
+        }
+    }
+
+    /// What a call on a session that is not up leads to.
+    fn on_demand(&mut self) -> Result<(), SessionError> {
+        match state::on_demand(&self.link) {
+            OnDemand::Wait => Ok(()),
+            OnDemand::Refuse => Err(self.dial_error()),
+            OnDemand::Dial => match self.missing_password() {
+                Some(error) => Err(error),
+                None => {
+                    self.dial();
+                    Ok(())
+                }
+            },
+        }
+    }
+}

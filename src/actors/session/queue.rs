@@ -1,0 +1,64 @@
+//! Calls that wait for a connection or for their turn.
+
+use std::collections::VecDeque;
+
+use super::message::QueuedExec;
+
+/// A bounded queue, first come first served.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<(u64, QueuedExec)>,
+    last_ticket: u64,
+}
+
+impl Queue {
+    /// Calls that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Adds a call at the end; its ticket names it.
+    pub(crate) fn push(&mut self, exec: QueuedExec) -> u64 {
+        self.last_ticket += 1;
+        self.waiting.push_back((self.last_ticket, exec));
+        self.last_ticket
+    }
+
+    /// Puts a call back that was at its turn already.
+    pub(crate) fn push_front(&mut self, exec: QueuedExec) -> u64 {
+        self.last_ticket += 1;
+        self.waiting.push_front((self.last_ticket, exec));
+        self.last_ticket
+    }
+
+    /// The next call whose caller is still there. A caller that is gone needs no command.
+    pub(crate) fn pop(&mut self) -> Option<QueuedExec> {
+        while let Some((_, exec)) = self.waiting.pop_front() {
+            if !exec.request.cancel.is_cancelled() {
+                return Some(exec);
+            }
+        }
+        None
+    }
+
+    /// Whether the call still waits.
+    pub(crate) fn contains(&self, ticket: u64) -> bool {
+        self.waiting.iter().any(|(other, _)| *other == ticket)
+    }
+
+    /// Takes one call out by its ticket.
+    pub(crate) fn take(&mut self, ticket: u64) -> Option<QueuedExec> {
+        let index = self
+            .waiting
+            .iter()
+            .position(|(other, _)| *other == ticket)?;
+        self.waiting.remove(index).map(|(_, exec)| exec)
+    }
+
+    /// Marks all calls as having needed a connect.
+    pub(crate) fn note_reconnected(&mut self) {
+        self.waiting
+            .iter_mut()
+            .for_each(|(_, exec)| exec.reconnected = true);
+    }
+}

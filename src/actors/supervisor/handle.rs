@@ -1,0 +1,473 @@
+//! The door into the tree: typed methods for everything that the tools can ask.
+//!
+//! Cheap to clone and shared by all clients. A name is looked up at each call, because a session's actor may
+//! have been replaced since the last one. The store is read and written here, outside the actors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::SupervisorActor;
+use super::message::{Found, SupervisorMessage};
+use crate::actors::call::{CallError, call, call_within};
+use crate::actors::error::SessionError;
+use crate::actors::report::{
+    CommandReport, ConnectReport, ConnectRequest, ExecRequest, SessionStatus,
+};
+use crate::actors::session::message::{QueuedExec, SessionMessage};
+use crate::error::Fate;
+use crate::limits;
+use crate::ssh::dial::Dialer;
+use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
+
+/// Time for an answer that needs no network.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The supervisor, for everybody outside.
+#[derive(Debug, Clone)]
+pub struct SupervisorHandle {
+    supervisor: ActorRef<SupervisorMessage>,
+    store: Arc<Store>,
+}
+
+/// What `ssh_sessions` shows.
+#[derive(Debug, Clone)]
+pub struct SessionList {
+    /// The default session.
+    pub default: Option<SessionName>,
+    /// All sessions by name, those of the store included.
+    pub sessions: Vec<SessionStatus>,
+    /// What is wrong with the store.
+    pub problems: Vec<String>,
+}
+
+/// What `ssh_disconnect` did.
+#[derive(Debug, Clone)]
+pub struct DisconnectReport {
+    /// Name of the session.
+    pub session: SessionName,
+    /// The saved configuration is gone too.
+    pub forgotten: bool,
+    /// Jobs that were running.
+    pub ended_jobs: Vec<String>,
+    /// What could not be done.
+    pub notes: Vec<String>,
+}
+
+impl SupervisorHandle {
+    /// Starts the tree. Nothing else happens: no file is read, no host is dialled.
+    pub async fn start(dialer: Dialer, store: Store) -> Result<Self, String> {
+        let (supervisor, _) = Actor::spawn(None, SupervisorActor, dialer)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            supervisor,
+            store: Arc::new(store),
+        })
+    }
+
+    /// Connects a named session, or confirms that it is up.
+    pub async fn connect(&self, request: ConnectRequest) -> Result<ConnectReport, SessionError> {
+        let name = request.name.clone();
+        let (spec, make_default) = (request.spec.clone(), request.make_default);
+        let content = self.load().await;
+        let known = content
+            .as_ref()
+            .is_ok_and(|content| content.sessions.contains_key(&name));
+        let actor = self.start_session(&name, &spec, known).await?;
+        let answer = call(&actor, |reply| SessionMessage::Connect { request, reply }).await;
+        let report = answer.map_err(|_| crashed(&name, Fate::NotSent))??;
+        let no_default = content.is_ok_and(|content| content.default.is_none())
+            && self.own_default().await.is_none();
+        let becomes_default = make_default || no_default;
+        if becomes_default {
+            self.set_own_default(Some(name.clone())).await;
+        }
+        Ok(self
+            .finish_connect(report, Some(spec), becomes_default)
+            .await)
+    }
+
+    /// Drops a session's link and dials anew.
+    pub async fn reconnect(
+        &self,
+        name: Option<SessionName>,
+    ) -> Result<ConnectReport, SessionError> {
+        let (name, actor) = self.session(name).await?;
+        let answer = call(&actor, |reply| SessionMessage::Reconnect { reply }).await;
+        let report = answer.map_err(|_| crashed(&name, Fate::NotSent))??;
+        Ok(self.finish_connect(report, None, false).await)
+    }
+
+    /// Runs a command and waits for its end or for as long as the request says.
+    pub async fn exec(
+        &self,
+        name: Option<SessionName>,
+        request: ExecRequest,
+    ) -> Result<CommandReport, SessionError> {
+        let received = Instant::now();
+        let (name, actor) = self.session(name).await?;
+        // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
+        let deadline = received + request.wait.max(limits::CONNECT_TIMEOUT_MAX);
+        let exec = |reply| {
+            SessionMessage::Exec(QueuedExec {
+                request,
+                reply: Some(reply),
+                received,
+                deadline,
+                sent_before: false,
+                reconnected: false,
+            })
+        };
+        match call(&actor, exec).await {
+            Ok(answer) => answer,
+            Err(CallError::NotDelivered) => Err(crashed(&name, Fate::NotSent)),
+            Err(CallError::NoAnswer) => Err(crashed(&name, Fate::Unknown)),
+        }
+    }
+
+    /// All sessions, those of the store included.
+    pub async fn list(&self) -> SessionList {
+        let (content, problems) = match self.load().await {
+            Ok(content) => {
+                let problems = content.problems.clone();
+                (Some(content), problems)
+            }
+            Err(error) => (None, vec![error.to_string()]),
+        };
+        let mut sessions = self.live().await;
+        let saved = content.iter().flat_map(|content| &content.sessions);
+        for (name, spec) in saved {
+            if !sessions.iter().any(|status| status.session == *name) {
+                sessions.push(saved_status(name.clone(), spec));
+            }
+        }
+        sessions.sort_by(|a, b| a.session.cmp(&b.session));
+        let default = match self.own_default().await {
+            Some(name) => Some(name),
+            None => content.and_then(|content| content.default),
+        };
+        SessionList {
+            default,
+            sessions,
+            problems,
+        }
+    }
+
+    /// Ends a session's jobs and link; with `forget` also its saved configuration.
+    pub async fn disconnect(
+        &self,
+        name: Option<SessionName>,
+        forget: bool,
+    ) -> Result<DisconnectReport, SessionError> {
+        let name = self.choose(name).await?;
+        let mut ended_jobs = Vec::new();
+        match self.find(&name).await? {
+            Some(Found::Actor(actor)) => {
+                let answer = call(&actor, |reply| SessionMessage::Disconnect { reply }).await;
+                ended_jobs = answer.unwrap_or_default();
+            }
+            Some(Found::Parked) => {}
+            None => drop(self.saved_spec(&name).await?),
+        }
+        let mut notes = Vec::new();
+        if forget {
+            self.ask(|reply| SupervisorMessage::Forget {
+                name: name.clone(),
+                reply,
+            })
+            .await?;
+            let forgotten = name.clone();
+            let result = self.update(move |content| {
+                content.forget(&forgotten);
+            });
+            notes.extend(
+                result
+                    .await
+                    .err()
+                    .map(|error| format!("the saved configuration is still there: {error}")),
+            );
+        }
+        Ok(DisconnectReport {
+            session: name,
+            forgotten: forget && notes.is_empty(),
+            ended_jobs,
+            notes,
+        })
+    }
+
+    /// Makes a session the default one. Gives a note when that could not be saved.
+    pub async fn set_default(&self, name: SessionName) -> Result<Option<String>, SessionError> {
+        if self.find(&name).await?.is_none() {
+            self.saved_spec(&name).await?;
+        }
+        self.set_own_default(Some(name.clone())).await;
+        let result = self.update(move |content| {
+            content.set_default(&name);
+        });
+        Ok(result.await.err().map(|error| error.to_string()))
+    }
+
+    /// Ends everything within its bound: the hosts are told to end what runs there.
+    pub async fn shut_down(&self) {
+        let mut ends = JoinSet::new();
+        for (_, found) in self.all().await {
+            if let Found::Actor(actor) = found {
+                ends.spawn(async move {
+                    let _ = call(&actor, |reply| SessionMessage::Shutdown { reply }).await;
+                });
+            }
+        }
+        let _ = timeout(limits::SHUTDOWN_TIMEOUT, ends.join_all()).await;
+        self.supervisor.stop(None);
+    }
+
+    /// Makes a session's actor fail, as a defect would.
+    #[cfg(feature = "fail-points")]
+    pub async fn crash(&self, name: &SessionName) {
+        if let Ok(Some(Found::Actor(actor))) = self.find(name).await {
+            let _ = actor.send_message(SessionMessage::Crash);
+        }
+    }
+
+    async fn finish_connect(
+        &self,
+        mut report: ConnectReport,
+        given: Option<SessionSpec>,
+        becomes_default: bool,
+    ) -> ConnectReport {
+        let saved = self.remember(&report, given, becomes_default).await;
+        match saved {
+            Ok(default) => {
+                let default = self.own_default().await.or(default);
+                report.is_default = default.as_ref() == Some(&report.session);
+            }
+            Err(error) => {
+                report.is_default = self.own_default().await.as_ref() == Some(&report.session);
+                report
+                    .notes
+                    .push(format!("the session works but is not saved: {error}"));
+            }
+        }
+        report
+    }
+
+    /// Writes a session that has just connected. Gives the store's default.
+    async fn remember(
+        &self,
+        report: &ConnectReport,
+        given: Option<SessionSpec>,
+        becomes_default: bool,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let (name, auth, reused) = (
+            report.session.clone(),
+            report.auth_kind.clone(),
+            report.reused,
+        );
+        self.update(move |content| {
+            let spec = given.or_else(|| content.sessions.get(&name).cloned());
+            if let (Some(mut spec), false) = (spec, reused) {
+                spec.auth = auth;
+                spec.last_connected_at = Some(UtcTime::now());
+                content.remember(name.clone(), spec);
+            }
+            if becomes_default {
+                content.set_default(&name);
+            }
+            content.default.clone()
+        })
+        .await
+    }
+
+    /// The session that a call means, started from the store if need be.
+    async fn session(
+        &self,
+        name: Option<SessionName>,
+    ) -> Result<(SessionName, ActorRef<SessionMessage>), SessionError> {
+        let name = self.choose(name).await?;
+        match self.find(&name).await? {
+            Some(Found::Actor(actor)) => Ok((name, actor)),
+            Some(Found::Parked) => Err(SessionError::Parked(name)),
+            None => {
+                let spec = self.saved_spec(&name).await?;
+                let actor = self.start_session(&name, &spec, true).await?;
+                Ok((name, actor))
+            }
+        }
+    }
+
+    /// The name that was given, else the default.
+    async fn choose(&self, name: Option<SessionName>) -> Result<SessionName, SessionError> {
+        if let Some(name) = name {
+            return Ok(name);
+        }
+        if let Some(name) = self.own_default().await {
+            return Ok(name);
+        }
+        match self.load().await {
+            Ok(StoreContent {
+                default: Some(name),
+                ..
+            }) => Ok(name),
+            _ => Err(SessionError::NoDefaultSession {
+                known: self.names().await,
+            }),
+        }
+    }
+
+    async fn saved_spec(&self, name: &SessionName) -> Result<SessionSpec, SessionError> {
+        let content = self.load().await?;
+        match content.sessions.get(name) {
+            Some(spec) => Ok(spec.clone()),
+            None => Err(SessionError::NoSuchSession {
+                name: name.to_string(),
+                known: self.names().await,
+            }),
+        }
+    }
+
+    async fn names(&self) -> Vec<SessionName> {
+        self.list()
+            .await
+            .sessions
+            .into_iter()
+            .map(|status| status.session)
+            .collect()
+    }
+
+    async fn start_session(
+        &self,
+        name: &SessionName,
+        spec: &SessionSpec,
+        known: bool,
+    ) -> Result<ActorRef<SessionMessage>, SessionError> {
+        let (name, spec) = (name.clone(), spec.clone());
+        let started = self
+            .ask(|reply| SupervisorMessage::Start {
+                name,
+                spec,
+                known,
+                reply,
+            })
+            .await?;
+        started.map_err(SessionError::TooManySessions)
+    }
+
+    async fn find(&self, name: &SessionName) -> Result<Option<Found>, SessionError> {
+        self.ask(|reply| SupervisorMessage::Find {
+            name: name.clone(),
+            reply,
+        })
+        .await
+    }
+
+    async fn all(&self) -> Vec<(SessionName, Found)> {
+        self.ask(|reply| SupervisorMessage::List { reply })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Asks every live session side by side; one that does not answer is left out.
+    async fn live(&self) -> Vec<SessionStatus> {
+        let mut questions = JoinSet::new();
+        for (name, found) in self.all().await {
+            questions.spawn(async move {
+                match found {
+                    Found::Parked => Some(parked_status(name)),
+                    Found::Actor(actor) => call_within(&actor, ANSWER_TIMEOUT, |reply| {
+                        SessionMessage::GetStatus { reply }
+                    })
+                    .await
+                    .ok(),
+                }
+            });
+        }
+        questions.join_all().await.into_iter().flatten().collect()
+    }
+
+    async fn own_default(&self) -> Option<SessionName> {
+        self.ask(|reply| SupervisorMessage::GetDefault { reply })
+            .await
+            .ok()
+            .flatten()
+    }
+
+    async fn set_own_default(&self, name: Option<SessionName>) {
+        let _ = self
+            .ask(|reply| SupervisorMessage::SetDefault { name, reply })
+            .await;
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        message: impl FnOnce(ractor::RpcReplyPort<T>) -> SupervisorMessage,
+    ) -> Result<T, SessionError> {
+        call_within(&self.supervisor, ANSWER_TIMEOUT, message)
+            .await
+            .map_err(|_| SessionError::ShuttingDown)
+    }
+
+    async fn load(&self) -> Result<StoreContent, StoreError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.load()).await
+    }
+
+    async fn update<R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut StoreContent) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.update(change)).await
+    }
+}
+
+/// File work on a thread of its own. A panic there is a defect that goes on where it belongs.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn crashed(name: &SessionName, fate: Fate) -> SessionError {
+    SessionError::Crashed {
+        name: name.clone(),
+        fate,
+    }
+}
+
+fn saved_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
+    SessionStatus {
+        host: spec.host.clone(),
+        port: spec.port,
+        username: spec.username.clone(),
+        ..bare_status(name, "saved")
+    }
+}
+
+fn parked_status(name: SessionName) -> SessionStatus {
+    let error = SessionError::Parked(name.clone()).to_string();
+    SessionStatus {
+        last_error: Some(error),
+        ..bare_status(name, "failed")
+    }
+}
+
+fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
+    SessionStatus {
+        session,
+        state,
+        host: String::new(),
+        port: None,
+        username: None,
+        connected_for: None,
+        reconnects: 0,
+        attempt: None,
+        next_attempt_in: None,
+        last_error: None,
+        jobs: Vec::new(),
+    }
+}

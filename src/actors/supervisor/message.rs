@@ -1,0 +1,65 @@
+//! What the supervisor is asked. It keeps names and actors apart from everything that takes time.
+
+use ractor::{ActorRef, RpcReplyPort};
+
+use crate::actors::session::message::SessionMessage;
+use crate::store::{SessionName, SessionSpec};
+
+/// Where a session can be reached.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// Its actor.
+    Actor(ActorRef<SessionMessage>),
+    /// It crashed too often.
+    Parked,
+}
+
+/// The actor of a session, or that there are too many.
+pub(crate) type StartReply = RpcReplyPort<Result<ActorRef<SessionMessage>, usize>>;
+
+/// Requests to the supervisor.
+#[derive(Debug)]
+pub(crate) enum SupervisorMessage {
+    /// The actor of a session that runs.
+    Find {
+        /// Its name.
+        name: SessionName,
+        /// Answered at once.
+        reply: RpcReplyPort<Option<Found>>,
+    },
+    /// The actor of a session, started if there is none. A parked one starts anew only on `ssh_connect`.
+    Start {
+        /// Its name.
+        name: SessionName,
+        /// What it is started with.
+        spec: SessionSpec,
+        /// It is in the store.
+        known: bool,
+        /// Answered at once.
+        reply: StartReply,
+    },
+    /// All sessions that run or are parked.
+    List {
+        /// Answered at once.
+        reply: RpcReplyPort<Vec<(SessionName, Found)>>,
+    },
+    /// End a session's actor and forget its name.
+    Forget {
+        /// Its name.
+        name: SessionName,
+        /// Answered when it is out of the registry.
+        reply: RpcReplyPort<()>,
+    },
+    /// Set or clear the default session.
+    SetDefault {
+        /// The name.
+        name: Option<SessionName>,
+        /// Answered at once.
+        reply: RpcReplyPort<()>,
+    },
+    /// The default session of this process, if one was chosen.
+    GetDefault {
+        /// Answered at once.
+        reply: RpcReplyPort<Option<SessionName>>,
+    },
+}

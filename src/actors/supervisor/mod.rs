@@ -1,0 +1,219 @@
+//! The root of the tree: a registry of sessions by name, and the answer to their crashes.
+//!
+//! One for one. Never waits for a child: requests to a session go to it directly ([`handle`]), so that no
+//! call on one session waits for another.
+
+pub mod handle;
+pub(crate) mod message;
+pub(crate) mod restart;
+
+use std::collections::BTreeMap;
+
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::time::Instant;
+
+use self::message::{Found, SupervisorMessage};
+use self::restart::{CrashHistory, RestartDecision};
+use super::session::message::SessionMessage;
+use super::session::{SessionActor, SessionArguments};
+use crate::limits;
+use crate::ssh::dial::Dialer;
+use crate::store::{SessionName, SessionSpec};
+
+/// The actor.
+pub(crate) struct SupervisorActor;
+
+/// The registry.
+pub(crate) struct SupervisorState {
+    myself: ActorRef<SupervisorMessage>,
+    dialer: Dialer,
+    sessions: BTreeMap<SessionName, Entry>,
+    default: Option<SessionName>,
+}
+
+/// One session.
+struct Entry {
+    found: Found,
+    spec: SessionSpec,
+    crashes: CrashHistory,
+}
+
+impl Actor for SupervisorActor {
+    type Msg = SupervisorMessage;
+    type State = SupervisorState;
+    type Arguments = Dialer;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        dialer: Dialer,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        Ok(SupervisorState {
+            myself,
+            dialer,
+            sessions: BTreeMap::new(),
+            default: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        // A caller that is gone needs no answer.
+        match message {
+            SupervisorMessage::Find { name, reply } => {
+                let _ = reply.send(state.sessions.get(&name).map(|entry| entry.found.clone()));
+            }
+            SupervisorMessage::Start {
+                name,
+                spec,
+                known,
+                reply,
+            } => {
+                let _ = reply.send(state.start(name, spec, known).await);
+            }
+            SupervisorMessage::List { reply } => {
+                let all = state
+                    .sessions
+                    .iter()
+                    .map(|(name, entry)| (name.clone(), entry.found.clone()));
+                let _ = reply.send(all.collect());
+            }
+            SupervisorMessage::Forget { name, reply } => {
+                state.forget(&name);
+                let _ = reply.send(());
+            }
+            SupervisorMessage::SetDefault { name, reply } => {
+                state.default = name;
+                let _ = reply.send(());
+            }
+            SupervisorMessage::GetDefault { reply } => {
+                let _ = reply.send(state.default.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            // Ended on purpose: a first connect that failed, or a session that was forgotten.
+            SupervisionEvent::ActorTerminated(who, _, _) => state.remove(who.get_id()),
+            SupervisionEvent::ActorFailed(who, error) => {
+                state.crashed(&who, &error.to_string()).await
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl SupervisorState {
+    async fn start(
+        &mut self,
+        name: SessionName,
+        spec: SessionSpec,
+        known: bool,
+    ) -> Result<ActorRef<SessionMessage>, usize> {
+        if let Some(Entry {
+            found: Found::Actor(actor),
+            ..
+        }) = self.sessions.get(&name)
+        {
+            return Ok(actor.clone());
+        }
+        if self.sessions.len() >= limits::SESSIONS_MAX {
+            return Err(self.sessions.len());
+        }
+        let actor = self
+            .spawn(&name, &spec, known)
+            .await
+            .ok_or(self.sessions.len())?;
+        let entry = Entry {
+            found: Found::Actor(actor.clone()),
+            spec,
+            crashes: CrashHistory::default(),
+        };
+        self.sessions.insert(name, entry);
+        Ok(actor)
+    }
+
+    /// The start of a session waits for nothing: it only builds its state.
+    async fn spawn(
+        &self,
+        name: &SessionName,
+        spec: &SessionSpec,
+        known: bool,
+    ) -> Option<ActorRef<SessionMessage>> {
+        let arguments = SessionArguments {
+            name: name.clone(),
+            spec: spec.clone(),
+            known,
+            dialer: self.dialer.clone(),
+        };
+        match Actor::spawn_linked(None, SessionActor, arguments, self.myself.get_cell()).await {
+            Ok((actor, _)) => Some(actor),
+            Err(error) => {
+                tracing::error!(session = %name, %error, "a session could not be started");
+                None
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &SessionName) {
+        if let Some(Entry {
+            found: Found::Actor(actor),
+            ..
+        }) = self.sessions.remove(name)
+        {
+            actor.stop(None);
+        }
+        if self.default.as_ref() == Some(name) {
+            self.default = None;
+        }
+    }
+
+    fn name_of(&self, id: ActorId) -> Option<SessionName> {
+        let is_it =
+            |entry: &Entry| matches!(&entry.found, Found::Actor(actor) if actor.get_id() == id);
+        self.sessions
+            .iter()
+            .find(|(_, entry)| is_it(entry))
+            .map(|(name, _)| name.clone())
+    }
+
+    fn remove(&mut self, id: ActorId) {
+        if let Some(name) = self.name_of(id) {
+            self.sessions.remove(&name);
+        }
+    }
+
+    async fn crashed(&mut self, who: &ActorCell, error: &str) {
+        let Some(name) = self.name_of(who.get_id()) else {
+            return;
+        };
+        let Some(entry) = self.sessions.get_mut(&name) else {
+            return;
+        };
+        let decision = entry.crashes.note(Instant::now());
+        tracing::error!(session = %name, error, ?decision, "a session failed");
+        let spec = entry.spec.clone();
+        let found = match decision {
+            RestartDecision::Park => Found::Parked,
+            RestartDecision::Restart => self
+                .spawn(&name, &spec, true)
+                .await
+                .map_or(Found::Parked, Found::Actor),
+        };
+        if let Some(entry) = self.sessions.get_mut(&name) {
+            entry.found = found;
+        }
+    }
+}

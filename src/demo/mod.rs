@@ -1,0 +1,6 @@
+//! demo
+use std::process::ExitCode;
+/// x
+pub async fn run() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,24 @@
+//! Persistent SSH sessions as MCP tools for AI coding agents.
+//!
+//! A [`SupervisorActor`](actors) owns one actor for each named session; each session owns its SSH connection
+//! and its running commands, and reconnects by itself. An MCP tool call becomes a typed message; its result
+//! comes back through a reply port.
+//!
+//! Layers, each importing only from those to its right:
+//!
+//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`] and [`text`] are leaves.
+//!
+//! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
+
+pub mod actors;
+pub mod cli;
+pub mod demo;
+pub mod doctor;
+pub mod error;
+pub mod limits;
+pub mod server;
+pub mod ssh;
+pub mod store;
+pub mod telemetry;
+pub mod text;
+pub mod tools;

@@ -1,0 +1,153 @@
+//! Every limit of the product, once, with its unit and its reason. The README's table is made of these.
+//!
+//! A leaf: it imports nothing of this crate. Units come last in a name: `_BYTES`, `_MS`; a [`Duration`] has none.
+
+use std::time::Duration;
+
+/// Sessions known to one process, connected or not: bounds the memory that session names can take.
+pub const SESSIONS_MAX: usize = 4096;
+/// Characters of a session name: they stand in job names, metric labels and file contents.
+pub const SESSION_NAME_MAX_CHARS: usize = 64;
+/// Commands running at once in one session.
+pub const JOBS_RUNNING_MAX: usize = 32;
+/// Commands waiting in one session for a connection or a channel.
+pub const JOBS_QUEUED_MAX: usize = 64;
+/// Bytes of one exec command line: sshd hands it to the login shell as one argument, and Linux takes no
+/// longer one (MAX_ARG_STRLEN less the final NUL).
+pub const EXEC_LINE_MAX_BYTES: usize = 131_071;
+/// Bytes of text given to a command as `stdin`.
+pub const STDIN_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Variables in `env`.
+pub const ENV_MAX_VARIABLES: usize = 256;
+/// Output shown of one command unless asked otherwise: what every client shows to its model in full.
+pub const OUTPUT_DEFAULT_BYTES: usize = 8192;
+/// Largest `maxOutputBytes`: keeps a whole result below the 1 MiB at which some clients break.
+pub const OUTPUT_MAX_BYTES: usize = 262_144;
+/// Output of one job held in memory before it moves to a temporary file; also what remains of it when that
+/// file cannot be written. 32 running jobs of a session fit into the memory of a small machine.
+pub const OUTPUT_MEMORY_BYTES: u64 = 1024 * 1024;
+/// Output kept of one job: beyond it the middle is dropped, the first and the newest half stay.
+pub const OUTPUT_KEPT_BYTES: u64 = 64 * 1024 * 1024;
+/// Pieces of one page of output: a command that alternates between stdout and stderr byte by byte would
+/// otherwise turn a page into a text block, with its metadata, for every byte.
+pub const OUTPUT_PAGE_PIECES_MAX: usize = 256;
+/// Text of one result after escaping: some clients break when a whole result passes 1 MiB.
+pub const RESULT_TEXT_MAX_BYTES: usize = 900 * 1024;
+/// The whole answer to `tools/list`: it stands in every conversation of the client.
+pub const TOOLS_LIST_MAX_BYTES: usize = 10_240;
+/// The server's instructions: some clients cut them at 4,096 characters.
+pub const INSTRUCTIONS_MAX_BYTES: usize = 2048;
+/// Default `waitMs`: below the 60 s after which clients give up a call.
+pub const WAIT_DEFAULT: Duration = Duration::from_millis(25_000);
+/// Largest `waitMs`, for the same reason.
+pub const WAIT_MAX: Duration = Duration::from_millis(50_000);
+/// Largest `timeoutMs` and `connectTimeoutMs`: one day.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// `connectTimeoutMs` when neither the call nor the config names one: the whole of a connect.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
+/// Largest connect timeout: a call has to answer before its client gives up.
+pub const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(50);
+/// `ssh -G`, with the `Match exec` commands that it may run.
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of output taken from `ssh -G`.
+pub const RESOLVE_OUTPUT_MAX_BYTES: u64 = 256 * 1024;
+/// Bytes of ssh's own error output that are kept and shown: file and line stand in its first lines.
+pub const RESOLVE_STDERR_MAX_BYTES: usize = 2048;
+/// Time for the error output of `ssh -G` to end after `ssh` has: a process that `Match exec` left behind may
+/// hold it open.
+pub const RESOLVE_STDERR_DRAIN: Duration = Duration::from_millis(100);
+/// Time for a local process that was killed to be collected: only the kernel is waited for.
+pub const LOCAL_REAP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes of a `host` with its user and port: a DNS name has 255 at most, the rest is room for a user.
+pub const TARGET_MAX_BYTES: usize = 1024;
+/// Characters of a refused parameter that are quoted in its error.
+pub const QUOTED_VALUE_MAX_CHARS: usize = 100;
+/// Time for one TCP connect to one address.
+pub const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Head start of one address over the next (RFC 8305, "Connection Attempt Delay").
+pub const TCP_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Time for the banner and the key exchange together.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for authentication: PAM delays and a touch on a security key fit in.
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for the answer to one channel-open request.
+pub const CHANNEL_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the agent to list its keys; a stale socket may accept and never answer.
+pub const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Keys offered to one server: sshd's MaxAuthTries is 6, and a refused key counts as a try.
+pub const AUTH_KEYS_MAX: usize = 6;
+/// Bytes of a private key file: the largest RSA key takes a fraction of it.
+pub const KEY_FILE_MAX_BYTES: u64 = 1024 * 1024;
+/// Smallest RSA key of a host unless RequiredRSASize says otherwise (ssh_config(5)).
+pub const RSA_MIN_BITS: u32 = 2048;
+
+/// Keepalive interval unless ServerAliveInterval says otherwise.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Unanswered keepalives after which a peer is dead, unless ServerAliveCountMax says otherwise: a dead
+/// peer is known after (this + 1) intervals.
+pub const KEEPALIVE_COUNT: usize = 2;
+/// First interval of the reconnect backoff; each delay is a random part of its interval (full jitter).
+pub const BACKOFF_INITIAL: Duration = Duration::from_millis(500);
+/// Largest interval of the reconnect backoff.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Time without success after which a session is `dormant` until it is asked for.
+pub const DORMANT_AFTER: Duration = Duration::from_secs(30 * 60);
+/// Time that a link must last before the backoff starts anew from its first interval.
+pub const LINK_PROVEN_AFTER: Duration = Duration::from_secs(10);
+/// Handshakes at once over all sessions: sshd's MaxStartups drops storms.
+pub const HANDSHAKES_MAX: usize = 16;
+/// Handshakes at once to one destination: OpenSSH 9.8 and later penalises a source address.
+pub const HANDSHAKES_PER_DESTINATION_MAX: usize = 4;
+/// Crashes of one session actor within [`RESTART_PERIOD`] that are mended by a restart.
+pub const RESTART_INTENSITY: usize = 3;
+/// Period over which [`RESTART_INTENSITY`] counts.
+pub const RESTART_PERIOD: Duration = Duration::from_secs(60);
+
+/// Receive window of a channel: 16 MiB carries 155 MB/s at 50 ms, the usual 2 MiB only 20.
+pub const CHANNEL_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Time after the exit status in which the streams may still end by themselves.
+pub const STREAM_DRAIN: Duration = Duration::from_millis(250);
+/// Time between the steps INT, TERM and KILL of ending a command.
+pub const KILL_STEP: Duration = Duration::from_secs(2);
+/// Time that is given to the whole of ending a command: three steps and a round trip.
+pub const KILL_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Bytes of one line of stdio input, that is of one JSON-RPC message.
+pub const STDIO_LINE_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Calls under way at once from one stdio client.
+pub const STDIO_CALLS_MAX: usize = 256;
+/// Time for the sessions to end after EOF, SIGINT or SIGTERM: the whole end takes less than a second.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// Bytes of the store file: 4096 sessions with long paths fit several times.
+pub const STORE_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Time to wait for the store's lock while another process writes.
+pub const STORE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of one known_hosts file.
+pub const KNOWN_HOSTS_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Time to wait for the lock of a known_hosts file that is to be added to.
+pub const KNOWN_HOSTS_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Characters of a host's text (banner, server message) that are quoted in an error.
+pub const QUOTED_TEXT_MAX_CHARS: usize = 200;
+/// Pause between two tries for the store's lock: short beside a save (about 2 ms with its fsyncs), so that
+/// a process that saves all the time does not shut the others out.
+pub const STORE_LOCK_POLL: Duration = Duration::from_millis(2);
+/// Problems of one store file that are listed; the rest are counted.
+pub const STORE_PROBLEMS_MAX: usize = 20;
+/// Links followed from the path of the store to its file: dotfile managers use one or two.
+pub const STORE_LINKS_MAX: usize = 8;
+/// Pause between two attempts at the lock of a known_hosts file: longer than an addition takes, far shorter
+/// than a handshake.
+pub const KNOWN_HOSTS_LOCK_POLL: Duration = Duration::from_millis(5);
+/// Bytes of a host name or HostKeyAlias that is looked up: the longest DNS name has 253.
+pub const HOST_KEY_NAME_MAX_BYTES: usize = 255;
+/// Bytes of one pattern of a known_hosts line; OpenSSH reads a line with a longer one as "no match".
+pub const HOST_PATTERN_MAX_BYTES: usize = 1022;
+/// Bytes of the base64 text of a key in a known_hosts line: the largest RSA key takes 3 KiB, and
+/// certificates nested in certificates are decoded by recursion, which this keeps shallow.
+pub const HOST_KEY_TEXT_MAX_BYTES: usize = 32 * 1024;
+/// Smallest RSA key that a known_hosts line may hold; OpenSSH reads a line with a smaller one as damaged.
+pub const RSA_RECORDED_MIN_BITS: u32 = 1024;
+/// Largest RSA key that a known_hosts line may hold, for the same reason.
+pub const RSA_RECORDED_MAX_BITS: u32 = 16_384;

@@ -1,0 +1,60 @@
+//! The binary: reads the command line and starts what it asks for.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use mcp_ssh_sessions::actors::SupervisorHandle;
+use mcp_ssh_sessions::cli::{Cli, Command};
+use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
+use mcp_ssh_sessions::ssh::resolve::Resolver;
+use mcp_ssh_sessions::store::Store;
+use mcp_ssh_sessions::{demo, doctor, server, telemetry};
+
+/// A bad option, as in most command line tools.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::init(&cli.log) {
+        eprintln!("error: {error}");
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(cli));
+    // A thread may still be blocked in a read of stdin; nothing waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    match &cli.command {
+        Some(Command::Demo) => demo::run().await,
+        Some(Command::Doctor { host }) => doctor::run(&cli, host.as_deref()).await,
+        None => serve(&cli).await,
+    }
+}
+
+async fn serve(cli: &Cli) -> ExitCode {
+    let network = OpenSsh {
+        resolver: Resolver::new(cli.ssh_config.clone()),
+    };
+    let started =
+        SupervisorHandle::start(Dialer::new(Arc::new(network)), Store::new(cli.store_path())).await;
+    match started {
+        Ok(supervisor) => server::stdio::serve(supervisor).await,
+        Err(error) => {
+            eprintln!("error: the supervisor cannot be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

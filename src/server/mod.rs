@@ -1,0 +1,88 @@
+//! The MCP server: one handler for all transports and both protocol eras.
+//!
+//! Holds no state of a client: everything hangs on session names in the supervisor, because rmcp makes a
+//! handler for each request or each client, and the 2026-07-28 protocol has no client sessions at all.
+
+pub mod stdio;
+mod stdio_codec;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use crate::actors::SupervisorHandle;
+use crate::tools::{Catalog, INSTRUCTIONS};
+
+/// How long a client may keep the list of tools: it changes only with the binary.
+const LIST_TTL_MS: u64 = 3_600_000;
+
+/// Answers MCP requests.
+#[derive(Debug, Clone)]
+pub struct McpServer {
+    supervisor: SupervisorHandle,
+    catalog: Arc<Catalog>,
+}
+
+impl McpServer {
+    /// A server in front of a supervisor.
+    pub fn new(supervisor: SupervisorHandle) -> Self {
+        Self {
+            supervisor,
+            catalog: Arc::default(),
+        }
+    }
+}
+
+impl ServerHandler for McpServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        info.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        info.server_info.title = Some("SSH sessions".to_owned());
+        info.instructions = Some(INSTRUCTIONS.to_owned());
+        info
+    }
+
+    async fn discover(
+        &self,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
+    }
+
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.catalog.definitions()).with_ttl_ms(LIST_TTL_MS))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        match self
+            .catalog
+            .call(&request.name, arguments, self.supervisor.clone(), context)
+        {
+            Some(call) => Ok(call.await.into()),
+            None => Err(ErrorData::invalid_params(unknown_tool(&request.name), None)),
+        }
+    }
+}
+
+fn unknown_tool(name: &Cow<'static, str>) -> String {
+    format!(
+        "there is no tool {:?}; tools/list names them",
+        name.chars().take(64).collect::<String>()
+    )
+}

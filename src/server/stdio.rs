@@ -1,0 +1,256 @@
+//! MCP on stdio: one client, messages as lines, an orderly end within a second.
+
+use std::collections::HashSet;
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
+use rmcp::transport::Transport;
+use serde::Serialize;
+use tokio::io::{AsyncWriteExt, BufReader, Stdout};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::McpServer;
+use super::stdio_codec::{self, Incoming};
+use crate::actors::SupervisorHandle;
+use crate::limits;
+
+/// Messages read ahead of the service.
+const READ_AHEAD: usize = 16;
+/// Buffer of the reader; lines may be much longer.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Time for calls that are under way when the input ends: a script may send its calls and close.
+const EOF_GRACE: Duration = Duration::from_millis(200);
+/// Server error of JSON-RPC 2.0 section 5.1: too many calls at once.
+const TOO_MANY_CALLS: i32 = -32000;
+
+/// Serves one client until it is gone or a signal comes.
+pub async fn serve(supervisor: SupervisorHandle) -> ExitCode {
+    let client = Client::default();
+    let stop = CancellationToken::new();
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    tokio::spawn(read_lines(client.clone(), sender));
+    let transport = StdioTransport {
+        client: client.clone(),
+        receiver,
+        request_seen: false,
+    };
+    let service = McpServer::new(supervisor.clone());
+    let serving = tokio::spawn(run_service(service, transport, stop.clone()));
+    tokio::select! {
+        () = termination() => {}
+        () = client.end_of_input() => client.idle_within(EOF_GRACE).await,
+        () = client.gone.cancelled() => {}
+        _ = serving => {}
+    }
+    supervisor.shut_down().await;
+    stop.cancel();
+    ExitCode::SUCCESS
+}
+
+async fn run_service(service: McpServer, transport: StdioTransport, stop: CancellationToken) {
+    match serve_server_with_ct(service, transport, stop).await {
+        Ok(running) => {
+            let ended = running.waiting().await;
+            tracing::debug!(?ended, "the service ended");
+        }
+        // An end of input before the first message is no failure.
+        Err(error) => tracing::debug!(%error, "the service did not start"),
+    }
+}
+
+/// SIGINT, SIGTERM or SIGHUP. A second one changes nothing: the end is bounded.
+async fn termination() {
+    let listen = |kind| signal(kind).ok();
+    let mut signals = [
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::terminate()),
+        listen(SignalKind::hangup()),
+    ];
+    let [interrupt, terminate, hangup] = &mut signals;
+    tokio::select! {
+        () = received(interrupt) => {}
+        () = received(terminate) => {}
+        () = received(hangup) => {}
+    }
+}
+
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// The client on the other end, as far as the transport knows it.
+#[derive(Clone)]
+struct Client {
+    stdout: Arc<tokio::sync::Mutex<Stdout>>,
+    /// Requests that were not answered yet.
+    open: Arc<Mutex<HashSet<RequestId>>>,
+    input_ended: CancellationToken,
+    /// Nobody reads what is written.
+    gone: CancellationToken,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            stdout: Arc::new(tokio::sync::Mutex::new(tokio::io::stdout())),
+            open: Arc::default(),
+            input_ended: CancellationToken::new(),
+            gone: CancellationToken::new(),
+        }
+    }
+}
+
+impl Client {
+    fn open(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn end_of_input(&self) {
+        self.input_ended.cancelled().await;
+    }
+
+    async fn idle_within(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while !self.open().is_empty() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn write(&self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        let mut stdout = self.stdout.lock().await;
+        let written = async {
+            stdout.write_all(&line).await?;
+            stdout.flush().await
+        };
+        let result = written.await;
+        if result.is_err() {
+            self.gone.cancel();
+        }
+        result
+    }
+
+    /// Counts a request in; false when there are too many.
+    fn admit(&self, id: &RequestId) -> bool {
+        let mut open = self.open();
+        if open.len() >= limits::STDIO_CALLS_MAX {
+            return false;
+        }
+        open.insert(id.clone());
+        true
+    }
+}
+
+/// Reads lines until the input ends. What is no message is answered here.
+async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleServer>>) {
+    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, tokio::io::stdin());
+    loop {
+        match stdio_codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {
+            Ok(Some(Incoming::Message(message))) => {
+                if !deliver(&client, &sender, *message).await {
+                    break;
+                }
+            }
+            Ok(Some(Incoming::Rejected(answer))) => drop(client.write(&answer).await),
+            Ok(Some(Incoming::Blank)) => {}
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, "stdin cannot be read");
+                break;
+            }
+        }
+    }
+    client.input_ended.cancel();
+    // The service would end at once with its input; calls that are under way may still be answered.
+    client.gone.cancelled().await;
+    drop(sender);
+}
+
+async fn deliver(
+    client: &Client,
+    sender: &mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    message: RxJsonRpcMessage<RoleServer>,
+) -> bool {
+    match &message {
+        JsonRpcMessage::Request(request) if !client.admit(&request.id) => {
+            let text = format!(
+                "{} calls are under way, which is the limit; wait for one",
+                limits::STDIO_CALLS_MAX
+            );
+            let id = serde_json::to_value(&request.id).ok();
+            let _ = client
+                .write(&stdio_codec::error(TOO_MANY_CALLS, &text, id))
+                .await;
+            return true;
+        }
+        JsonRpcMessage::Notification(notification) => {
+            // A cancelled call is not answered, so it is over as far as the count goes.
+            if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                && let Some(id) = &cancelled.params.request_id
+            {
+                client.open().remove(id);
+            }
+        }
+        _ => {}
+    }
+    sender.send(message).await.is_ok()
+}
+
+/// rmcp's view of the client.
+struct StdioTransport {
+    client: Client,
+    receiver: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
+    /// Before the first request there is nothing that a notification could belong to, and rmcp would end.
+    request_seen: bool,
+}
+
+impl Transport<RoleServer> for StdioTransport {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let client = self.client.clone();
+        async move {
+            let result = client.write(&item).await;
+            match &item {
+                JsonRpcMessage::Response(response) => drop(client.open().remove(&response.id)),
+                JsonRpcMessage::Error(error) => {
+                    if let Some(id) = &error.id {
+                        client.open().remove(id);
+                    }
+                }
+                _ => {}
+            }
+            result
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = self.receiver.recv().await?;
+            self.request_seen |= matches!(message, JsonRpcMessage::Request(_));
+            if self.request_seen {
+                return Some(message);
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        let mut stdout = self.client.stdout.lock().await;
+        timeout(EOF_GRACE, stdout.flush()).await.unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,471 @@
+//! User authentication (RFC 4252): agent, key files, keyboard-interactive and password, in OpenSSH's order.
+//!
+//! What is offered is decided before the handshake ([`load_keys`]), so that a key file that cannot be used
+//! is told before any traffic. Every credential is tried at most once on one connection; a failure is never
+//! retried by itself, because servers count failed logins.
+
+pub mod agent;
+pub mod key_file;
+mod password;
+
+use std::fmt;
+use std::sync::Arc;
+
+use russh::client::{AuthResult, Handle};
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::{MethodKind, MethodSet};
+use thiserror::Error;
+
+use self::agent::{Agent, AgentError};
+use self::key_file::{KeyFileError, LoadedKey};
+use super::connection::{ClientHandler, HandlerEnds};
+use super::credentials::Credentials;
+use super::error::{self, SshError};
+use super::resolve::{ResolveRequest, ResolvedHost};
+use crate::store::AuthKind;
+
+/// How the server was convinced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A key of the agent.
+    Agent,
+    /// A key file.
+    PublicKey,
+    /// The password.
+    Password,
+    /// The password, by way of keyboard-interactive (RFC 4256).
+    KeyboardInteractive,
+    /// Nothing: the server lets this user in as it is.
+    None,
+}
+
+impl AuthMethod {
+    /// The word in a tool result.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::PublicKey => "publickey",
+            Self::Password => "password",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::None => "none",
+        }
+    }
+
+    /// What the store records: how a reconnect will have to authenticate.
+    pub fn kind(self) -> AuthKind {
+        match self {
+            Self::Agent => AuthKind::Agent,
+            Self::PublicKey | Self::None => AuthKind::PublicKey,
+            Self::Password => AuthKind::Password,
+            Self::KeyboardInteractive => AuthKind::KeyboardInteractive,
+        }
+    }
+}
+
+/// The server refused every credential that could be offered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct AuthFailure {
+    /// User name that was tried.
+    pub username: String,
+    /// Host that refused.
+    pub host: String,
+    /// What was offered or could not be, each in a few words.
+    pub tried: Vec<String>,
+    /// Methods that the server would still take, if it said so.
+    pub server_allows: Vec<&'static str>,
+    /// The server ended the connection: it counts tries, or the link broke.
+    pub hung_up: Option<String>,
+}
+
+impl AuthFailure {
+    /// A link that broke in the middle may work the next time; a refusal will not change by itself.
+    pub fn is_permanent(&self) -> bool {
+        self.hung_up.as_deref().is_none_or(is_refusal)
+    }
+
+    /// Completes the failure with the connection's own news of its end.
+    pub(crate) fn with_end(mut self, ends: &HandlerEnds) -> SshError {
+        if let Some(reason) = ends.ended.borrow().clone() {
+            self.hung_up = Some(reason);
+        }
+        SshError::Auth(self)
+    }
+
+    fn next_step(&self) -> &'static str {
+        if self.tried.iter().any(|tried| tried.contains("encrypted")) {
+            return "load the encrypted key into ssh-agent (ssh-add), or call ssh_connect with passphrase";
+        }
+        if self.hung_up.as_deref().is_some_and(is_refusal) {
+            return "the server counts every offered key as a try: set IdentitiesOnly yes and one IdentityFile for this host in ~/.ssh/config, or pass privateKeyPath";
+        }
+        "check the user name and that the key is in the server's authorized_keys; or call ssh_connect with privateKeyPath or password"
+    }
+}
+
+/// sshd disconnects with these words after MaxAuthTries.
+fn is_refusal(reason: &str) -> bool {
+    reason.contains("the server disconnected")
+}
+
+impl fmt::Display for AuthFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} did not accept the login as {}",
+            self.host, self.username
+        )?;
+        if self.tried.is_empty() {
+            f.write_str(": there was nothing to offer (no agent key, no key file, no password)")?;
+        } else {
+            write!(f, "; tried: {}", self.tried.join(", "))?;
+        }
+        if !self.server_allows.is_empty() {
+            write!(f, "; the server allows: {}", self.server_allows.join(", "))?;
+        }
+        if let Some(reason) = &self.hung_up {
+            write!(f, "; {reason}")?;
+        }
+        write!(f, "; {}", self.next_step())
+    }
+}
+
+/// What there is to offer by public key, in the order of offering.
+pub(crate) struct Keys {
+    candidates: Vec<Candidate>,
+    agent: Option<Agent>,
+    /// Why something could not be offered.
+    skipped: Vec<String>,
+}
+
+enum Candidate {
+    Agent(PublicKey),
+    File(LoadedKey),
+}
+
+/// Finds the keys for a host: a key named by the call alone, else the agent's and then the files of the
+/// configuration, as OpenSSH does.
+pub(crate) async fn load_keys(
+    host: &ResolvedHost,
+    request: &ResolveRequest,
+    credentials: &Credentials,
+) -> Result<Keys, SshError> {
+    let passphrase = credentials.passphrase.clone();
+    if let Some(path) = &request.private_key_path {
+        let key = key_file::load(path.clone(), passphrase.clone()).await;
+        return explicit_key(key, host, request).await;
+    }
+    let mut keys = Keys {
+        candidates: Vec::new(),
+        agent: None,
+        skipped: Vec::new(),
+    };
+    let mut files = Vec::new();
+    for path in &host.identity_files {
+        match key_file::load(path.clone(), passphrase.clone()).await {
+            Ok(key) => files.push(key),
+            Err(KeyFileError::Missing { .. }) => {}
+            Err(error) => {
+                if let Some(public) = error.public_key() {
+                    files.push(LoadedKey {
+                        path: path.clone(),
+                        public,
+                        private: None,
+                    });
+                }
+                keys.skipped.push(error.brief());
+            }
+        }
+    }
+    keys.add_agent(host).await;
+    keys.merge(files, host.identities_only);
+    Ok(keys)
+}
+
+/// A key that the call names is the only one offered; if it is encrypted, the agent may hold it.
+async fn explicit_key(
+    loaded: Result<LoadedKey, KeyFileError>,
+    host: &ResolvedHost,
+    request: &ResolveRequest,
+) -> Result<Keys, SshError> {
+    let mut keys = Keys {
+        candidates: Vec::new(),
+        agent: None,
+        skipped: Vec::new(),
+    };
+    match loaded {
+        Ok(key) => keys.candidates.push(Candidate::File(key)),
+        Err(error) => {
+            let (Some(public), Some(path)) = (error.public_key(), &request.private_key_path) else {
+                return Err(error.into());
+            };
+            keys.add_agent(host).await;
+            keys.merge(
+                vec![LoadedKey {
+                    path: path.clone(),
+                    public,
+                    private: None,
+                }],
+                true,
+            );
+            if keys.candidates.is_empty() {
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(keys)
+}
+
+impl Keys {
+    async fn add_agent(&mut self, host: &ResolvedHost) {
+        match Agent::find(&host.identity_agent).await {
+            Ok(agent) => self.agent = Some(agent),
+            Err(AgentError::Disabled) => {}
+            Err(error) => self.skipped.push(error.to_string()),
+        }
+    }
+
+    /// Agent keys that are also configured files first, then other agent keys unless IdentitiesOnly, then
+    /// the files (ssh_config(5), IdentitiesOnly).
+    fn merge(&mut self, files: Vec<LoadedKey>, identities_only: bool) {
+        let held: &[PublicKey] = self.agent.as_ref().map_or(&[], Agent::identities);
+        let is_held = |file: &LoadedKey| {
+            held.iter()
+                .any(|key| key.key_data() == file.public.key_data())
+        };
+        let in_files = |key: &PublicKey| {
+            files
+                .iter()
+                .any(|file| file.public.key_data() == key.key_data())
+        };
+        let configured = held.iter().filter(|key| in_files(key));
+        let others = held.iter().filter(|key| !identities_only && !in_files(key));
+        let mut candidates: Vec<_> = configured
+            .chain(others)
+            .cloned()
+            .map(Candidate::Agent)
+            .collect();
+        let usable = files
+            .into_iter()
+            .filter(|file| !is_held(file) && file.private.is_some());
+        candidates.extend(usable.map(Candidate::File));
+        self.candidates = candidates;
+    }
+}
+
+/// Goes through PreferredAuthentications until the server is satisfied.
+pub(crate) async fn authenticate(
+    handle: &mut Handle<ClientHandler>,
+    host: &ResolvedHost,
+    credentials: &Credentials,
+    keys: Keys,
+) -> Result<AuthMethod, AuthFailure> {
+    let mut attempt = Attempt {
+        failure: AuthFailure {
+            username: host.user.clone(),
+            host: host.host_name.clone(),
+            tried: Vec::new(),
+            server_allows: Vec::new(),
+            hung_up: None,
+        },
+        handle,
+        remaining: None,
+    };
+    attempt.failure.tried.clone_from(&keys.skipped);
+    attempt
+        .run(host, credentials, keys)
+        .await
+        .ok_or(attempt.failure)
+}
+
+struct Attempt<'a> {
+    handle: &'a mut Handle<ClientHandler>,
+    failure: AuthFailure,
+    /// What the server said it would take; unknown before its first answer.
+    remaining: Option<MethodSet>,
+}
+
+impl Attempt<'_> {
+    /// Each method once, as often as a partial success (RFC 4252 section 5.1) brings a new round.
+    async fn run(
+        &mut self,
+        host: &ResolvedHost,
+        credentials: &Credentials,
+        keys: Keys,
+    ) -> Option<AuthMethod> {
+        let mut keys = Some(keys);
+        let nothing_to_offer = keys.as_ref().is_some_and(|keys| keys.candidates.is_empty());
+        if nothing_to_offer && self.none().await {
+            return Some(AuthMethod::None);
+        }
+        for method in &host.preferred_authentications {
+            let done = match method.as_str() {
+                "publickey" if self.allows(MethodKind::PublicKey) => match keys.take() {
+                    Some(keys) => self.public_keys(host, keys).await,
+                    None => None,
+                },
+                "keyboard-interactive" if self.allows(MethodKind::KeyboardInteractive) => {
+                    self.keyboard_interactive(credentials).await
+                }
+                "password" if self.allows(MethodKind::Password) => self.password(credentials).await,
+                _ => None,
+            };
+            if done.is_some() || self.is_over() {
+                return done;
+            }
+        }
+        None
+    }
+
+    fn allows(&self, method: MethodKind) -> bool {
+        self.remaining
+            .as_ref()
+            .is_none_or(|remaining| remaining.contains(&method))
+    }
+
+    fn is_over(&self) -> bool {
+        self.failure.hung_up.is_some() || self.handle.is_closed()
+    }
+
+    /// Notes the server's answer; true if it was a success.
+    fn note(&mut self, result: Result<AuthResult, russh::Error>) -> bool {
+        match result {
+            Ok(AuthResult::Success) => return true,
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => {
+                self.failure.server_allows = remaining_methods.iter().map(Into::into).collect();
+                self.remaining = Some(remaining_methods);
+            }
+            Err(error) => self.failure.hung_up = Some(error::reason(&error)),
+        }
+        if self.handle.is_closed() && self.failure.hung_up.is_none() {
+            self.failure.hung_up = Some("the server closed the connection".to_owned());
+        }
+        false
+    }
+
+    async fn none(&mut self) -> bool {
+        let result = self
+            .handle
+            .authenticate_none(self.failure.username.clone())
+            .await;
+        self.note(result)
+    }
+
+    async fn public_keys(&mut self, host: &ResolvedHost, mut keys: Keys) -> Option<AuthMethod> {
+        for candidate in keys.candidates {
+            if self.is_over() || !self.allows(MethodKind::PublicKey) {
+                return None;
+            }
+            let (success, method) = match candidate {
+                Candidate::File(key) => (self.key_file(host, key).await, AuthMethod::PublicKey),
+                Candidate::Agent(key) => match keys.agent.as_mut() {
+                    Some(agent) => (self.agent_key(host, agent, key).await, AuthMethod::Agent),
+                    None => (false, AuthMethod::Agent),
+                },
+            };
+            if success {
+                return Some(method);
+            }
+        }
+        None
+    }
+
+    async fn key_file(&mut self, host: &ResolvedHost, key: LoadedKey) -> bool {
+        let Some(private) = key.private else {
+            return false;
+        };
+        let hash = match self.rsa_hash(host, &private).await {
+            Ok(hash) => hash,
+            Err(reason) => {
+                self.failure
+                    .tried
+                    .push(format!("{} ({reason})", key.path.display()));
+                return false;
+            }
+        };
+        self.failure
+            .tried
+            .push(format!("key file {}", key.path.display()));
+        let key = PrivateKeyWithHashAlg::new(private, hash);
+        let result = self
+            .handle
+            .authenticate_publickey(self.failure.username.clone(), key)
+            .await;
+        self.note(result)
+    }
+
+    async fn agent_key(&mut self, host: &ResolvedHost, agent: &mut Agent, key: PublicKey) -> bool {
+        let fingerprint = key.fingerprint(HashAlg::Sha256);
+        let hash = match self.server_rsa_hash(host, key.algorithm().is_rsa()).await {
+            Ok(hash) => hash,
+            Err(reason) => {
+                self.failure
+                    .tried
+                    .push(format!("agent key {fingerprint} ({reason})"));
+                return false;
+            }
+        };
+        let username = self.failure.username.clone();
+        let result = self
+            .handle
+            .authenticate_publickey_with(username, key, hash, agent)
+            .await;
+        let (label, result) = match result {
+            Ok(result) => (format!("agent key {fingerprint}"), Ok(result)),
+            Err(AgentError::Connection(error)) => (format!("agent key {fingerprint}"), Err(error)),
+            // The agent declined or did not answer: the next candidate may still do.
+            Err(error) => {
+                self.failure
+                    .tried
+                    .push(format!("agent key {fingerprint} ({error})"));
+                return false;
+            }
+        };
+        self.failure.tried.push(label);
+        self.note(result)
+    }
+
+    async fn rsa_hash(
+        &self,
+        host: &ResolvedHost,
+        key: &Arc<PrivateKey>,
+    ) -> Result<Option<HashAlg>, &'static str> {
+        self.server_rsa_hash(host, key.algorithm().is_rsa()).await
+    }
+
+    /// The SHA-2 variant for an RSA key: the best that both sides take (RFC 8332); SHA-1 never.
+    async fn server_rsa_hash(
+        &self,
+        host: &ResolvedHost,
+        is_rsa: bool,
+    ) -> Result<Option<HashAlg>, &'static str> {
+        if !is_rsa {
+            return Ok(None);
+        }
+        let accepted = |name: &str| {
+            let list = &host.pubkey_accepted_algorithms.names;
+            list.is_empty() || list.iter().any(|accepted| accepted == name)
+        };
+        let ours = [
+            (HashAlg::Sha512, "rsa-sha2-512"),
+            (HashAlg::Sha256, "rsa-sha2-256"),
+        ];
+        let ours: Vec<_> = ours
+            .into_iter()
+            .filter(|(_, name)| accepted(name))
+            .map(|(hash, _)| hash)
+            .collect();
+        match self.handle.best_supported_rsa_hash().await {
+            // The server names no variant of SHA-2, or only SHA-1.
+            Ok(Some(None)) => Err("the server only takes SHA-1 signatures of RSA keys"),
+            Ok(Some(Some(best))) if ours.contains(&best) => Ok(Some(best)),
+            // No EXT_INFO: OpenSSH then tries its own first choice.
+            _ => ours
+                .first()
+                .copied()
+                .map(Some)
+                .ok_or("PubkeyAcceptedAlgorithms allows no RSA signature"),
+        }
+    }
+}

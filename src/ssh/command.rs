@@ -1,0 +1,233 @@
+//! What is sent in an exec request (RFC 4254 section 6.5).
+//!
+//! A plain command goes out as it is, exactly as `ssh host command` sends it: the account's login shell, a
+//! ForceCommand or an appliance sees nothing of ours. Only `cwd` and `env` need a wrapper. It is one line of
+//! single-quoted words, which bash, dash, zsh, fish, csh and busybox read alike.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::limits;
+
+/// Changes directory, or says so with the token and runs nothing; then the command, by the login shell.
+/// A leading `~` is the remote home; `CDPATH` and a directory named `-` have no special meaning.
+const WRAPPER: &str = concat!(
+    r#"if [ -n "$2" ]; then d=$2; case $d in "~"|"~/"*) d=$HOME${d#"~"};; -*) d=./$d;; esac; "#,
+    r#"CDPATH= cd -- "$d" >/dev/null || { echo "$1" >&2; exit 1; }; fi; exec "${SHELL:-/bin/sh}" -c "$3""#,
+);
+
+/// Why a command cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// There is nothing to run.
+    #[error("command is empty; give the command line to run")]
+    Empty,
+    /// A NUL byte would end the command early.
+    #[error("{0} contains a NUL byte, which no command line can carry")]
+    Nul(&'static str),
+    /// The line does not fit into one argument of the remote shell.
+    #[error(
+        "the command line has {bytes} bytes and the remote shell takes {} as one argument; send a long script as stdin (command: \"bash -s\")",
+        limits::EXEC_LINE_MAX_BYTES
+    )]
+    TooLong {
+        /// Length with the wrapper.
+        bytes: usize,
+    },
+    /// A variable has a name that no shell takes.
+    #[error(
+        "env has {0:?}, which is not a variable name (letters, digits and _, not beginning with a digit)"
+    )]
+    BadVariable(String),
+    /// Too many variables.
+    #[error("env has {count} variables, more than {}", limits::ENV_MAX_VARIABLES)]
+    TooManyVariables {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// A command line ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The bytes of the exec request.
+    pub line: String,
+    /// What stands on stderr, in a line of its own, when the directory could not be entered.
+    pub cwd_failure: Option<String>,
+}
+
+/// Puts command, directory and variables together. The token makes the directory's failure unmistakable.
+pub fn command_line(
+    command: &str,
+    cwd: Option<&str>,
+    env: &BTreeMap<String, String>,
+    token: &str,
+) -> Result<CommandLine, CommandError> {
+    check(command, cwd, env)?;
+    let plain = cwd.is_none() && env.is_empty();
+    let line = if plain {
+        command.to_owned()
+    } else {
+        wrapped(command, cwd.unwrap_or(""), env, token)
+    };
+    if line.len() > limits::EXEC_LINE_MAX_BYTES {
+        return Err(CommandError::TooLong { bytes: line.len() });
+    }
+    Ok(CommandLine {
+        line,
+        cwd_failure: cwd.map(|_| token.to_owned()),
+    })
+}
+
+fn check(
+    command: &str,
+    cwd: Option<&str>,
+    env: &BTreeMap<String, String>,
+) -> Result<(), CommandError> {
+    if command.trim().is_empty() {
+        return Err(CommandError::Empty);
+    }
+    if env.len() > limits::ENV_MAX_VARIABLES {
+        return Err(CommandError::TooManyVariables { count: env.len() });
+    }
+    if let Some(name) = env.keys().find(|name| !is_variable_name(name)) {
+        return Err(CommandError::BadVariable(
+            name.chars().take(limits::SESSION_NAME_MAX_CHARS).collect(),
+        ));
+    }
+    let nul = |text: &str| text.contains('\0');
+    match () {
+        () if nul(command) => Err(CommandError::Nul("command")),
+        () if cwd.is_some_and(nul) => Err(CommandError::Nul("cwd")),
+        () if env.values().any(|value| nul(value)) => Err(CommandError::Nul("env")),
+        () => Ok(()),
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(word) && name.chars().next().is_some_and(|c| !c.is_ascii_digit())
+}
+
+fn wrapped(command: &str, cwd: &str, env: &BTreeMap<String, String>, token: &str) -> String {
+    let mut line = String::from("exec ");
+    if !env.is_empty() {
+        line.push_str("env ");
+        for (name, value) in env {
+            line.push_str(&format!("{name}={} ", quote(value)));
+        }
+    }
+    line.push_str(&format!(
+        "sh -c {} sh {token} {} {}",
+        quote(WRAPPER),
+        quote(cwd),
+        quote(command)
+    ));
+    line
+}
+
+/// One word for any of the shells: single quotes around all but the single quotes and backslashes.
+///
+/// Backslashes stand outside too, because fish gives them a meaning inside single quotes.
+pub(crate) fn quote(text: &str) -> String {
+    let mut word = String::with_capacity(text.len() + 2);
+    word.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => word.push_str("'\\''"),
+            '\\' => word.push_str("'\\\\'"),
+            c => word.push(c),
+        }
+    }
+    word.push('\'');
+    word
+}
+
+/// 128 random bits as hexadecimal text.
+pub(crate) fn token() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn run(line: &str) -> (String, String, Option<i32>) {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(line)
+            .env("SHELL", "/bin/sh")
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            text(output.stdout),
+            text(output.stderr),
+            output.status.code(),
+        )
+    }
+
+    #[test]
+    fn a_plain_command_is_sent_as_it_is() {
+        let line = command_line("  echo 'x' $HOME\n", None, &BTreeMap::new(), "T").unwrap();
+        assert_eq!(
+            line,
+            CommandLine {
+                line: "  echo 'x' $HOME\n".into(),
+                cwd_failure: None
+            }
+        );
+    }
+
+    #[test]
+    fn directory_and_variables_arrive_exactly() {
+        let directory = tempfile::tempdir().unwrap();
+        let odd = directory.path().join("a 'b' \\ $c \"d\"");
+        std::fs::create_dir(&odd).unwrap();
+        let value = "it's \\ $HOME `x` \"q\"\nline two";
+        let env = BTreeMap::from([("V".to_owned(), value.to_owned())]);
+        let line = command_line("pwd; printf %s \"$V\"; exit 3", odd.to_str(), &env, "T").unwrap();
+        let (stdout, stderr, code) = run(&line.line);
+        assert_eq!(stdout, format!("{}\n{value}", odd.display()));
+        assert_eq!((stderr.as_str(), code), ("", Some(3)));
+    }
+
+    #[test]
+    fn a_missing_directory_says_so_and_runs_nothing() {
+        let line = command_line(
+            "echo ran",
+            Some("/does/not/exist"),
+            &BTreeMap::new(),
+            "TOKEN",
+        )
+        .unwrap();
+        let (stdout, stderr, code) = run(&line.line);
+        assert_eq!((stdout.as_str(), code), ("", Some(1)));
+        assert!(stderr.ends_with("TOKEN\n"), "{stderr}");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let none = BTreeMap::new();
+        let bad = BTreeMap::from([("A;B".to_owned(), String::new())]);
+        assert_eq!(
+            command_line(" ", None, &none, "T"),
+            Err(CommandError::Empty)
+        );
+        assert_eq!(
+            command_line("a\0b", None, &none, "T"),
+            Err(CommandError::Nul("command"))
+        );
+        assert_eq!(
+            command_line("a", None, &bad, "T"),
+            Err(CommandError::BadVariable("A;B".into()))
+        );
+        let long = "x".repeat(1024 * 1024);
+        assert_eq!(
+            command_line(&long, None, &none, "T"),
+            Err(CommandError::TooLong { bytes: 1024 * 1024 })
+        );
+    }
+}

@@ -1,0 +1,382 @@
+//! One authenticated SSH connection: russh's handle, what is known of the peer, and the news of its end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::client::{self, DisconnectReason, Handle, Session};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+
+use super::auth::AuthMethod;
+use super::error::{self, HandlerError, SshError};
+use super::host_keys::{KnownHosts, Verdict};
+
+/// The host key that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKeyFact {
+    /// Algorithm as in known_hosts, for example `ssh-ed25519`.
+    pub algorithm: String,
+    /// `SHA256:…` as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+    /// `path:line`, or `added path` when this connect recorded it.
+    pub source: String,
+}
+
+/// The host key that a session was opened with: the only one that a reconnect takes.
+pub type PinnedKey = PublicKey;
+
+/// What is told of a connection once it is up.
+#[derive(Debug, Clone)]
+pub struct ConnectionFacts {
+    /// HostName after resolution.
+    pub host: String,
+    /// TCP port after resolution.
+    pub port: u16,
+    /// User after resolution.
+    pub username: String,
+    /// How the server was convinced.
+    pub auth: AuthMethod,
+    /// The key that the server proved to have.
+    pub host_key: HostKeyFact,
+    /// The same key for the session's pin.
+    pub public_key: PinnedKey,
+    /// The server's identification string (RFC 4253 section 4.2).
+    pub server_version: String,
+    /// Options of the configuration that are left out on purpose, in words.
+    pub notes: Vec<String>,
+}
+
+/// A live connection. Shared by everything that runs over it; it ends when the link does or on [`Self::close`].
+pub struct Connection {
+    handle: Handle<ClientHandler>,
+    facts: ConnectionFacts,
+    ended: watch::Receiver<Option<String>>,
+    /// Cuts the stream when the connection is dropped, even if the peer takes no more bytes.
+    _cut: DropGuard,
+    /// Held while an exec request goes out, so that their order is known: see `kill.rs`.
+    start_order: tokio::sync::Mutex<()>,
+    /// Commands whose process should be alive on the host, oldest first.
+    started: Mutex<Vec<u64>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("host", &self.facts.host)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        handle: Handle<ClientHandler>,
+        facts: ConnectionFacts,
+        ended: watch::Receiver<Option<String>>,
+        cut: DropGuard,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            handle,
+            facts,
+            ended,
+            _cut: cut,
+            start_order: tokio::sync::Mutex::default(),
+            started: Mutex::default(),
+        })
+    }
+
+    /// What is known of the peer.
+    pub fn facts(&self) -> &ConnectionFacts {
+        &self.facts
+    }
+
+    /// Whether the end of the link has already been seen.
+    pub fn is_closed(&self) -> bool {
+        self.handle.is_closed()
+            || self.ended.borrow().is_some()
+            || self.ended.has_changed().is_err()
+    }
+
+    /// Waits for the end of the link and tells why it ended.
+    pub async fn ended(&self) -> String {
+        self.watch_end().await
+    }
+
+    /// The same without keeping the connection alive.
+    pub fn watch_end(&self) -> impl Future<Output = String> + Send + 'static {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                // The sender lives in the handler; russh drops it with the connection's task.
+                Err(_) => "the connection was closed".to_owned(),
+            }
+        }
+    }
+
+    /// Says goodbye (RFC 4253 section 11.1) and lets the link end. Does not touch remote processes.
+    pub async fn close(&self) {
+        // An error means that the connection is gone already, which is what was asked for.
+        let _ = self
+            .handle
+            .disconnect(russh::Disconnect::ByApplication, "", "en")
+            .await;
+    }
+
+    pub(crate) fn handle(&self) -> &Handle<ClientHandler> {
+        &self.handle
+    }
+
+    /// The lock under which exec requests go out one after the other.
+    pub(crate) fn start_order(&self) -> &tokio::sync::Mutex<()> {
+        &self.start_order
+    }
+
+    /// The commands that were started and not yet seen to end, in order of their start.
+    pub(crate) fn started(&self) -> Vec<u64> {
+        self.lock_started().clone()
+    }
+
+    /// Counts a command as running until the guard is dropped. Call it under [`Self::start_order`].
+    pub(crate) fn note_started(self: &Arc<Self>, id: u64) -> Running {
+        self.lock_started().push(id);
+        Running {
+            connection: Arc::clone(self),
+            id,
+        }
+    }
+
+    fn lock_started(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command that counts as running on its connection.
+pub(crate) struct Running {
+    connection: Arc<Connection>,
+    pub(crate) id: u64,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.connection.lock_started().retain(|id| *id != self.id);
+    }
+}
+
+/// Callbacks of one connection: the host-key check, and the news of the end.
+pub(crate) struct ClientHandler {
+    check: HostKeyCheck,
+    seen: watch::Sender<Seen>,
+    ended: watch::Sender<Option<String>>,
+}
+
+/// What the handshake showed, for the dialler to read when it is over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) host_key: Option<(HostKeyFact, PublicKey)>,
+    pub(crate) server_version: String,
+    pub(crate) auth_banner: Option<String>,
+}
+
+/// All that is needed to judge the server's key.
+pub(crate) struct HostKeyCheck {
+    pub(crate) known_hosts: Arc<KnownHosts>,
+    /// The key that the session was opened with, on a reconnect.
+    pub(crate) pin: Option<PinnedKey>,
+    /// Host name for messages.
+    pub(crate) host: String,
+}
+
+/// The two ends that the dialler keeps of a handler.
+pub(crate) struct HandlerEnds {
+    pub(crate) seen: watch::Receiver<Seen>,
+    pub(crate) ended: watch::Receiver<Option<String>>,
+}
+
+impl ClientHandler {
+    pub(crate) fn new(check: HostKeyCheck) -> (Self, HandlerEnds) {
+        let (seen, seen_receiver) = watch::channel(Seen::default());
+        let (ended, ended_receiver) = watch::channel(None);
+        let ends = HandlerEnds {
+            seen: seen_receiver,
+            ended: ended_receiver,
+        };
+        (Self { check, seen, ended }, ends)
+    }
+}
+
+impl client::Handler for ClientHandler {
+    type Error = HandlerError;
+
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, HandlerError> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
+            // Never asked for, so a server that sends one is broken.
+            return Err(russh::Error::Kex.into());
+        };
+        let fact = self
+            .check
+            .judge(key)
+            .await
+            .map_err(|error| HandlerError::Verdict(Box::new(error)))?;
+        self.seen
+            .send_modify(|seen| seen.host_key = Some((fact, key.clone())));
+        Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _shared_secret: Option<&[u8]>,
+        _names: &russh::Names,
+        session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let version = String::from_utf8_lossy(session.remote_sshid())
+            .trim()
+            .to_owned();
+        self.seen
+            .send_modify(|seen| seen.server_version = error::quoted(&version));
+        Ok(())
+    }
+
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        self.seen
+            .send_modify(|seen| seen.auth_banner = Some(error::quoted(banner)));
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandlerError>,
+    ) -> Result<(), HandlerError> {
+        let text = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the server disconnected: {}", error::quoted(&info.message))
+            }
+            DisconnectReason::Error(HandlerError::Russh(error)) => error::reason(error),
+            DisconnectReason::Error(HandlerError::Verdict(error)) => error.to_string(),
+        };
+        self.ended.send_replace(Some(text));
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+
+    // A server has no business opening channels to this client: nothing was forwarded. russh accepts by
+    // default; dropping the reply refuses (RFC 4254 section 5.1, administratively prohibited).
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _connected_address: &str,
+        _connected_port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _socket_path: &str,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _socket_path: &str,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _channel: russh::Channel<client::Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: client::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+impl HostKeyCheck {
+    /// The pin first: a known_hosts file that was edited meanwhile must not move a session to another key.
+    async fn judge(&self, key: &PublicKey) -> Result<HostKeyFact, SshError> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        if let Some(pin) = &self.pin
+            && pin.key_data() != key.key_data()
+        {
+            return Err(SshError::PinnedKeyChanged {
+                host: self.host.clone(),
+                expected: pin.fingerprint(HashAlg::Sha256).to_string(),
+                actual: fingerprint,
+            });
+        }
+        let source = match self.known_hosts.verify(key) {
+            Verdict::Accept { source } => source.to_string(),
+            Verdict::Refuse(refusal) => return Err(refusal.into()),
+            Verdict::Learn => self.learn(key.clone()).await?,
+        };
+        Ok(HostKeyFact {
+            algorithm: key.algorithm().to_string(),
+            fingerprint,
+            source,
+        })
+    }
+
+    async fn learn(&self, key: PublicKey) -> Result<String, SshError> {
+        let known_hosts = Arc::clone(&self.known_hosts);
+        let learned = tokio::task::spawn_blocking(move || known_hosts.learn(&key)).await;
+        // A verifier that fails refuses: never "unknown, so learn".
+        let source = learned
+            .map_err(|error| SshError::Config(format!("host key check failed: {error}")))??;
+        Ok(source.to_string())
+    }
+}

@@ -1,0 +1,326 @@
+//! From a session's spec to an authenticated [`Connection`]: resolve, connect, verify, authenticate.
+//!
+//! Each phase has its own deadline and its own words; all of them together have the connect timeout. The
+//! number of handshakes at once is bounded over all sessions and for each destination.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use russh::client;
+use russh::keys::PublicKey;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::algorithms;
+use super::auth;
+use super::connection::{ClientHandler, Connection, ConnectionFacts, HandlerEnds, HostKeyCheck};
+use super::credentials::Credentials;
+use super::error::{self, Phase, SshError};
+use super::host_keys::{HostKeyPolicy, KnownHosts, order_host_key_algorithms};
+use super::resolve::{ResolveRequest, ResolvedHost, Resolver};
+use super::stream::{Severable, Stream};
+use super::target::Target;
+use super::tcp::{self, QuickAck};
+use crate::limits;
+use crate::store::SessionSpec;
+
+/// Where hosts are looked up and reached: OpenSSH's configuration and TCP, or a test's own world.
+pub trait Network: Send + Sync + 'static {
+    /// Applies the user's configuration to a request.
+    fn resolve<'a>(
+        &'a self,
+        request: &'a ResolveRequest,
+    ) -> BoxFuture<'a, Result<ResolvedHost, SshError>>;
+    /// Opens a byte stream to the resolved host.
+    fn connect<'a>(
+        &'a self,
+        host: &'a ResolvedHost,
+    ) -> BoxFuture<'a, Result<Box<dyn Stream>, SshError>>;
+}
+
+/// `ssh -G` and TCP.
+#[derive(Debug)]
+pub struct OpenSsh {
+    /// Runs `ssh -G`.
+    pub resolver: Resolver,
+}
+
+impl Network for OpenSsh {
+    fn resolve<'a>(
+        &'a self,
+        request: &'a ResolveRequest,
+    ) -> BoxFuture<'a, Result<ResolvedHost, SshError>> {
+        Box::pin(async move { Ok(self.resolver.resolve(request).await?) })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        host: &'a ResolvedHost,
+    ) -> BoxFuture<'a, Result<Box<dyn Stream>, SshError>> {
+        Box::pin(async move {
+            let stream: Box<dyn Stream> =
+                Box::new(QuickAck::new(connect_with_attempts(host).await?));
+            Ok(stream)
+        })
+    }
+}
+
+/// ConnectionAttempts of ssh_config(5): that many tries, a second apart.
+async fn connect_with_attempts(host: &ResolvedHost) -> Result<tokio::net::TcpStream, SshError> {
+    let mut tries = host.connection_attempts.max(1);
+    loop {
+        match tcp::connect(host).await {
+            Err(SshError::Unreachable { .. }) if tries > 1 => tries -= 1,
+            result => return result,
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What one dial needs to know.
+#[derive(Debug, Clone)]
+pub struct DialRequest {
+    /// The host and the parameters of `ssh_connect`.
+    pub target: ResolveRequest,
+    /// Secrets, if any were given.
+    pub credentials: Credentials,
+    /// Limit of the whole dial; the configuration's ConnectTimeout or the default when absent.
+    pub connect_timeout: Option<Duration>,
+    /// The only host key that is acceptable, on a reconnect.
+    pub pin: Option<PublicKey>,
+}
+
+/// What the configuration is asked about a saved session.
+pub fn request_for(spec: &SessionSpec) -> Result<ResolveRequest, SshError> {
+    Ok(ResolveRequest {
+        port: spec.port,
+        username: spec.username.clone(),
+        private_key_path: spec.private_key_path.as_ref().map(|path| expand_home(path)),
+        proxy_jump: spec.proxy_jump.clone(),
+        ..ResolveRequest::new(Target::parse(&spec.host)?)
+    })
+}
+
+/// `~` is `$HOME` in every local path.
+fn expand_home(path: &str) -> PathBuf {
+    let rest = match path {
+        "~" => Some(""),
+        _ => path.strip_prefix("~/"),
+    };
+    match (rest, std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// Dials for all sessions of a process.
+#[derive(Clone)]
+pub struct Dialer {
+    network: Arc<dyn Network>,
+    slots: Arc<HandshakeSlots>,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+impl Dialer {
+    /// A dialler over the given network.
+    pub fn new(network: Arc<dyn Network>) -> Self {
+        Self {
+            network,
+            slots: Arc::new(HandshakeSlots::default()),
+        }
+    }
+
+    /// Connects, verifies the host key and authenticates, within the connect timeout.
+    pub async fn dial(&self, request: &DialRequest) -> Result<Arc<Connection>, SshError> {
+        let started = Instant::now();
+        let host = self.network.resolve(&request.target).await?;
+        host.require_supported()?;
+        let whole = request
+            .connect_timeout
+            .or(host.connect_timeout)
+            .unwrap_or(limits::CONNECT_TIMEOUT_DEFAULT)
+            .min(limits::CONNECT_TIMEOUT_MAX);
+        let clock = PhaseClock {
+            host: &host,
+            started,
+            whole,
+        };
+        let policy = host_key_policy(&host);
+        let known_hosts = tokio::task::spawn_blocking(move || KnownHosts::load(policy))
+            .await
+            .map_err(|error| SshError::Config(format!("host key check failed: {error}")))??;
+        let known_hosts = Arc::new(known_hosts);
+        let config = Arc::new(client_config(&host, &known_hosts)?);
+        let keys = auth::load_keys(&host, &request.target, &request.credentials).await?;
+
+        let _slot = clock
+            .run(Phase::Queue, whole, self.slots.acquire(&host))
+            .await?;
+        let stream = clock
+            .run(Phase::Tcp, whole, self.network.connect(&host))
+            .await??;
+        let check = HostKeyCheck {
+            known_hosts,
+            pin: request.pin.clone(),
+            host: host.host_name.clone(),
+        };
+        let (handler, ends) = ClientHandler::new(check);
+        let (stream, cut) = Severable::new(stream);
+        let handshake = client::connect_stream(config, stream, handler);
+        let mut handle = clock
+            .run(Phase::Handshake, limits::HANDSHAKE_TIMEOUT, handshake)
+            .await?
+            .map_err(|error| error::from_handshake(error, &host.host_name, host.port))?;
+        let authenticate = auth::authenticate(&mut handle, &host, &request.credentials, keys);
+        let method = clock
+            .run(Phase::Authentication, limits::AUTH_TIMEOUT, authenticate)
+            .await?;
+        let method = method.map_err(|failure| failure.with_end(&ends))?;
+        Ok(Connection::new(
+            handle,
+            facts(host, method, &ends)?,
+            ends.ended,
+            cut,
+        ))
+    }
+}
+
+/// Runs each phase under the smaller of its own limit and what is left of the whole.
+struct PhaseClock<'a> {
+    host: &'a ResolvedHost,
+    started: Instant,
+    whole: Duration,
+}
+
+impl PhaseClock<'_> {
+    async fn run<T>(
+        &self,
+        phase: Phase,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, SshError> {
+        let now = Instant::now();
+        let deadline = (now + limit).min(self.started + self.whole);
+        timeout_at(deadline, work)
+            .await
+            .map_err(|_| SshError::PhaseTimeout {
+                host: self.host.host_name.clone(),
+                port: self.host.port,
+                phase,
+                after: deadline.saturating_duration_since(now),
+            })
+    }
+}
+
+fn host_key_policy(host: &ResolvedHost) -> HostKeyPolicy {
+    HostKeyPolicy {
+        host: host.host_name.clone(),
+        port: host.port,
+        alias: host.host_key_alias.clone(),
+        user_files: host.user_known_hosts_files.clone(),
+        global_files: host.global_known_hosts_files.clone(),
+        revoked_files: host.revoked_host_keys.clone(),
+        strict: host.strict_host_key_checking,
+        hash_known_hosts: host.hash_known_hosts,
+        required_rsa_bits: host.required_rsa_size,
+    }
+}
+
+fn client_config(
+    host: &ResolvedHost,
+    known_hosts: &KnownHosts,
+) -> Result<client::Config, SshError> {
+    let configured = algorithms::host_key_algorithms(&host.host_key_algorithms)?;
+    let ordered = order_host_key_algorithms(
+        &known_hosts.recorded_algorithms(),
+        &configured,
+        host.host_key_algorithms.explicit,
+    );
+    Ok(client::Config {
+        limits: algorithms::rekey_limits(host.rekey_limit),
+        window_size: limits::CHANNEL_WINDOW_BYTES,
+        preferred: algorithms::preferred(host, ordered)?,
+        keepalive_interval: Some(
+            host.server_alive_interval
+                .unwrap_or(limits::KEEPALIVE_INTERVAL),
+        ),
+        keepalive_max: (host.server_alive_count_max as usize).max(1),
+        nodelay: true,
+        ..client::Config::default()
+    })
+}
+
+fn facts(
+    host: ResolvedHost,
+    auth: auth::AuthMethod,
+    ends: &HandlerEnds,
+) -> Result<ConnectionFacts, SshError> {
+    let seen = ends.seen.borrow().clone();
+    let Some((host_key, public_key)) = seen.host_key else {
+        return Err(SshError::Lost(
+            "the connection ended before its host key was judged".to_owned(),
+        ));
+    };
+    Ok(ConnectionFacts {
+        host: host.host_name,
+        port: host.port,
+        username: host.user,
+        auth,
+        host_key,
+        public_key,
+        server_version: seen.server_version,
+        notes: host.notes,
+    })
+}
+
+/// Bounds the handshakes that are under way, over all and for each destination.
+struct HandshakeSlots {
+    all: Arc<Semaphore>,
+    by_destination: Mutex<HashMap<(String, u16), Weak<Semaphore>>>,
+}
+
+impl Default for HandshakeSlots {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits::HANDSHAKES_MAX)),
+            by_destination: Mutex::new(HashMap::new()),
+        }
+    }
+}
+
+impl HandshakeSlots {
+    /// The destination's slot first: waiting for one host must not hold a slot that another could use.
+    async fn acquire(&self, host: &ResolvedHost) -> [Option<OwnedSemaphorePermit>; 2] {
+        let destination = self
+            .destination(&host.host_name, host.port)
+            .acquire_owned()
+            .await
+            .ok();
+        let all = Arc::clone(&self.all).acquire_owned().await.ok();
+        [destination, all]
+    }
+
+    fn destination(&self, host: &str, port: u16) -> Arc<Semaphore> {
+        let mut map = self
+            .by_destination
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        map.retain(|_, slots| slots.strong_count() > 0);
+        let key = (host.to_ascii_lowercase(), port);
+        if let Some(slots) = map.get(&key).and_then(Weak::upgrade) {
+            return slots;
+        }
+        let slots = Arc::new(Semaphore::new(limits::HANDSHAKES_PER_DESTINATION_MAX));
+        map.insert(key, Arc::downgrade(&slots));
+        slots
+    }
+}

@@ -1,0 +1,276 @@
+//! One command on one channel, from the exec request to its end.
+//!
+//! The reader always drains: an unread channel would stall the whole connection. The writer waits only for
+//! the window and never outlives the channel. Ending a command runs beside both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::channel::{ChannelError, Channels, Lease, Place};
+use super::connection::Running;
+use super::kill::{self, KillReport};
+use crate::limits;
+use crate::store::output::Stream;
+
+/// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
+const EXTENDED_DATA_STDERR: u32 = 1;
+/// How long the end of the connection may take to follow the end of a channel.
+const LOSS_GRACE: Duration = Duration::from_secs(1);
+
+/// Something for a command's stdin. The end of the queue is the end of the input.
+#[derive(Debug)]
+pub enum Input {
+    /// Bytes to write.
+    Data(Bytes),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this status.
+    Exited(u32),
+    /// A signal ended it: its name without `SIG` (RFC 4254 section 6.10).
+    Signaled(String),
+    /// It was told to end and its end was not seen.
+    Unseen,
+    /// The server refused the exec request: nothing ran.
+    Refused,
+    /// The connection was lost: whether it finished is unknown.
+    Lost(String),
+}
+
+/// What is known of a command when its channel is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// A process that it left behind still held its output.
+    pub held_by_background: bool,
+    /// What was done to end it, if it was told to.
+    pub kill: Option<KillReport>,
+}
+
+/// Sends the exec request on an open channel. An error means that nothing was sent.
+pub(crate) async fn start(
+    channels: &Arc<Channels>,
+    lease: Lease,
+    line: &str,
+) -> Result<Started, ChannelError> {
+    let connection = channels.connection();
+    // The order of requests is the order in which sshd starts them; `kill.rs` relies on it.
+    let order = connection.start_order().lock().await;
+    if connection.is_closed() {
+        return Err(ChannelError::Closed(connection.ended().await));
+    }
+    if lease.channel.exec(true, line).await.is_err() {
+        return Err(ChannelError::Closed("the connection is closed".to_owned()));
+    }
+    let running = connection.note_started(rand::random());
+    drop(order);
+    let (read, write) = lease.channel.split();
+    Ok(Started {
+        channels: Arc::clone(channels),
+        running: Some(running),
+        read,
+        write,
+        place: lease.place,
+    })
+}
+
+/// A command whose exec request has gone out: from here on it may have run.
+pub(crate) struct Started {
+    channels: Arc<Channels>,
+    /// Dropped as soon as the end of the process is known.
+    running: Option<Running>,
+    read: ChannelReadHalf,
+    write: ChannelWriteHalf<Msg>,
+    place: Place,
+}
+
+impl Started {
+    /// Drains the channel into the sink until the command has ended.
+    pub(crate) async fn run(
+        mut self,
+        input: mpsc::Receiver<Input>,
+        stop: CancellationToken,
+        mut sink: impl FnMut(Stream, &[u8]) + Send,
+    ) -> Finished {
+        let mut progress = Progress::default();
+        let mut killing = Killing::No;
+        let mut last_signal = "";
+        let id = self.running.as_ref().map_or(0, |running| running.id);
+        {
+            let feeding = feed(&self.write, input);
+            let helper = kill::by_helper(&self.channels, id);
+            let requests = kill::by_request(&self.write, &mut last_signal);
+            tokio::pin!(feeding, helper, requests);
+            let mut fed = false;
+            while !progress.is_over(&killing) {
+                tokio::select! {
+                    biased;
+                    message = self.read.wait(), if !progress.drained => {
+                        progress.note(message, &mut sink);
+                        if progress.end.is_some() {
+                            self.running = None;
+                        }
+                    }
+                    () = &mut feeding, if !fed => fed = true,
+                    () = stop.cancelled(), if killing == Killing::No && progress.end.is_none() => {
+                        killing = Killing::ByHelper;
+                    }
+                    report = &mut helper, if killing == Killing::ByHelper => match report {
+                        Some(report) => {
+                            progress.give_up_at = Some(Instant::now() + LOSS_GRACE);
+                            killing = Killing::Done(report);
+                        }
+                        None => killing = Killing::ByRequest,
+                    },
+                    () = &mut requests, if killing == Killing::ByRequest => progress.timed_out = true,
+                    () = sleep_until_some(progress.deadline()), if !progress.timed_out => progress.timed_out = true,
+                }
+            }
+        }
+        let report = match killing {
+            Killing::Done(report) => Some(report),
+            Killing::ByRequest => Some(KillReport {
+                signal: last_signal,
+                gone: None,
+            }),
+            Killing::No | Killing::ByHelper => None,
+        };
+        self.finish(progress, report).await
+    }
+
+    async fn finish(self, progress: Progress, kill: Option<KillReport>) -> Finished {
+        let connection = self.channels.connection();
+        // An error means that the connection is gone, which closes the channel too.
+        let _ = self.write.close().await;
+        drop(self.running);
+        drop(self.place);
+        let held_by_background = progress.end.is_some() && !progress.streams_ended;
+        let end = match progress.end {
+            Some(end) => end,
+            None if kill.is_some() && !connection.is_closed() => End::Unseen,
+            None => match timeout(LOSS_GRACE, connection.ended()).await {
+                Ok(reason) => End::Lost(reason),
+                Err(_) => {
+                    End::Lost("the server closed the channel without an exit status".to_owned())
+                }
+            },
+        };
+        Finished {
+            end,
+            held_by_background,
+            kill,
+        }
+    }
+}
+
+/// How far the ending of a command has come.
+#[derive(PartialEq, Eq)]
+enum Killing {
+    /// Nobody asked for it.
+    No,
+    /// A helper is at work on the host.
+    ByHelper,
+    /// No helper could be had: signal requests go out.
+    ByRequest,
+    /// The helper has done what it could.
+    Done(KillReport),
+}
+
+/// What the channel has told so far.
+#[derive(Default)]
+struct Progress {
+    end: Option<End>,
+    streams_ended: bool,
+    closed: bool,
+    /// No message can come any more.
+    drained: bool,
+    timed_out: bool,
+    /// When background processes have had their time to let go of the streams.
+    drain_until: Option<Instant>,
+    /// When the end of a killed command is no longer waited for.
+    give_up_at: Option<Instant>,
+}
+
+impl Progress {
+    fn note(&mut self, message: Option<ChannelMsg>, sink: &mut impl FnMut(Stream, &[u8])) {
+        match message {
+            Some(ChannelMsg::Data { data }) => sink(Stream::Stdout, &data),
+            Some(ChannelMsg::ExtendedData {
+                data,
+                ext: EXTENDED_DATA_STDERR,
+            }) => sink(Stream::Stderr, &data),
+            Some(ChannelMsg::ExitStatus { exit_status }) => self.ended(End::Exited(exit_status)),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.ended(End::Signaled(signal_text(&signal_name)))
+            }
+            Some(ChannelMsg::Failure) if self.end.is_none() => self.ended(End::Refused),
+            Some(ChannelMsg::Eof) => self.streams_ended = true,
+            Some(ChannelMsg::Close) => {
+                self.streams_ended = true;
+                self.closed = true;
+            }
+            None => {
+                self.streams_ended = true;
+                self.closed = true;
+                self.drained = true;
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn ended(&mut self, end: End) {
+        self.end = Some(end);
+        self.drain_until = Some(Instant::now() + limits::STREAM_DRAIN);
+    }
+
+    /// The exit status may come before or after the end of the streams; both make the end.
+    /// While the helper looks after a process group, its report is waited for too.
+    fn is_over(&self, killing: &Killing) -> bool {
+        if *killing == Killing::ByHelper {
+            return false;
+        }
+        self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match (self.drain_until, self.give_up_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes the input as the window allows, then the end of it. Errors mean that the channel is gone.
+async fn feed(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<Input>) {
+    while let Some(Input::Data(bytes)) = input.recv().await {
+        if write.data_bytes(bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = write.eof().await;
+}
+
+/// The name of a signal as it stands in RFC 4254, without `SIG`. A server may send any text.
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => super::error::quoted(name),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,60 @@
+//! The lists of RevokedHostKeys: one key a line, no names.
+
+use super::file::{self, Opened};
+use super::key_text;
+use super::{HostKeyRefusal, Place};
+use russh::keys::ssh_key::public::KeyData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a key revocation list in OpenSSH's binary form begins with.
+const KRL_MAGIC: &[u8] = b"SSHKRL\n";
+
+/// Reads every list. A list that is missing or cannot be read in full refuses every key, as in OpenSSH:
+/// the missing part may be what revokes this one.
+pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<(Place, KeyData)>, HostKeyRefusal> {
+    let mut keys = Vec::new();
+    for path in paths {
+        read(path, &mut keys)?;
+    }
+    Ok(keys)
+}
+
+/// Adds the keys of one list.
+fn read(path: &Path, keys: &mut Vec<(Place, KeyData)>) -> Result<(), HostKeyRefusal> {
+    let unusable = |reason: String| HostKeyRefusal::revoked_list(path, reason);
+    let file = match file::open(path).map_err(|error| unusable(error.to_string()))? {
+        Opened::File(file) => file,
+        Opened::Null => return Ok(()),
+        Opened::Missing => return Err(unusable("it does not exist".to_owned())),
+    };
+    let (shared, mut problem): (Arc<Path>, _) = (path.into(), None);
+    file::for_each_line(&file, |number, line| {
+        let parsed = match parse(number, line) {
+            Ok(None) => return,
+            Ok(Some(key)) => key,
+            Err(reason) => {
+                problem.get_or_insert(reason);
+                return;
+            }
+        };
+        keys.push((Place::new(Arc::clone(&shared), number), parsed));
+    })
+    .map_err(|error| unusable(error.to_string()))?;
+    problem.map_or(Ok(()), |reason| Err(unusable(reason)))
+}
+
+/// The key of one line; nothing for an empty line or a comment.
+fn parse(number: usize, line: &[u8]) -> Result<Option<KeyData>, String> {
+    if number == 1 && line == KRL_MAGIC.trim_ascii_end() {
+        return Err("it is a binary key revocation list; only a list of keys is read".to_owned());
+    }
+    let line = line.trim_ascii();
+    if line.is_empty() || line.starts_with(b"#") {
+        return Ok(None);
+    }
+    match key_text::parse(line) {
+        Ok(key) => Ok(Some(key.into_key())),
+        Err(reason) => Err(format!("line {number} cannot be parsed: {reason}")),
+    }
+}

@@ -1,0 +1,221 @@
+//! Ending a remote command for certain: INT, then TERM, then KILL to its process group, and a look whether it is gone.
+//!
+//! The signal request of RFC 4254 section 6.9 reaches the group only while its leader lives: a shell that
+//! dies of INT leaves children behind that ignore it. So a helper script on a second channel does the work
+//! on the host. It finds the group without any mark on the command: sshd starts the commands of a connection
+//! in the order of their requests, so the n-th child of our sshd is our n-th command. No new command starts
+//! on this connection until the helper has found its target, and a count that does not fit means that it
+//! touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelWriteHalf, Sig};
+use tokio::time::{sleep, timeout};
+
+use super::channel::{Channels, Lease};
+use super::command::{quote, token};
+use crate::limits;
+
+/// `$0` token, `$1` number of commands that should be running, `$2` which of them (0: all), `$3` steps of
+/// 50 ms between the signals. No single quote, backslash or exclamation mark: every login shell must read it.
+///
+/// Linux lists children in the order of their creation; elsewhere only a single child is unmistakable.
+const SCRIPT: &str = concat!(
+    // Whether a process of the groups is alive; one that is dead and not yet reaped does not count.
+    r#"l() { ps -A -o pgid= -o stat= 2>/dev/null | { r=1; n=; while read -r p q; do n=1; case $q in Z*) ;; "#,
+    r#"*) for g in $t; do [ "-$p" = "$g" ] && r=0; done;; esac; done; [ -z "$n" ] && r=0; exit $r; }; }; "#,
+    r#"f=/proc/$PPID/task/$PPID/children; k=0; t=; "#,
+    r#"if [ -r $f ]; then read -r c <$f; else c=$(ps -A -o ppid= -o pid= | while read -r p q; do "#,
+    r#"[ "$p" = "$PPID" ] && echo "$q"; done); [ "$1" = 1 ] || [ "$2" = 0 ] || c=; fi; "#,
+    r#"for p in $c; do [ "$p" = $$ ] && break; k=$((k+1)); "#,
+    r#"if [ "$2" = 0 ] || [ "$k" = "$2" ]; then t="$t -$p"; fi; done; "#,
+    r#"[ "$2" = 0 ] || [ "$k" = "$1" ] || t=; "#,
+    r#"[ -z "$t" ] && { echo "$0 unsure $k"; exit; }; echo "$0 found"; "#,
+    r#"for s in INT TERM KILL; do kill -s $s -- $t 2>/dev/null; w=0; while [ $w -lt $3 ]; do "#,
+    r#"a=; for g in $t; do kill -s 0 -- $g 2>/dev/null && a=1; done; "#,
+    r#"[ -z "$a" ] && { echo "$0 gone $s"; exit; }; "#,
+    r#"sleep 0.05 2>/dev/null || { sleep 1; w=$((w+19)); }; w=$((w+1)); done; "#,
+    r#"l || { echo "$0 gone $s"; exit; }; done; echo "$0 left""#,
+);
+
+/// Steps in [`limits::KILL_STEP`], which is a little longer for the forks in between.
+const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
+/// Steps between the signals when the whole process ends: all three within the second that it has.
+const STEPS_AT_SHUTDOWN: u128 = 4;
+/// Time for the helper to find its target. New commands wait for it.
+const FIND_TIMEOUT: Duration = Duration::from_secs(3);
+/// A child that has ended and whose status is still on its way makes the count wrong for a moment.
+const FIND_TRIES: u32 = 3;
+const FIND_DELAY: Duration = Duration::from_millis(100);
+/// More than the helper ever says.
+const REPORT_MAX_BYTES: usize = 4096;
+
+/// What was done to end a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillReport {
+    /// The last signal that was sent, without `SIG`.
+    pub signal: &'static str,
+    /// Whether the process group is gone, where that could be checked.
+    pub gone: Option<bool>,
+}
+
+/// Ends one command with a helper. Nothing comes back when no helper could do it: see [`by_request`].
+pub(crate) async fn by_helper(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
+    for _ in 0..FIND_TRIES {
+        match timeout(limits::KILL_TIMEOUT, help(channels, Some(id), STEPS)).await {
+            Ok(Helped::Report(report)) => return Some(report),
+            Ok(Helped::Unsure) => sleep(FIND_DELAY).await,
+            Ok(Helped::Unavailable) | Err(_) => break,
+        }
+    }
+    None
+}
+
+/// Ends one command by signal requests on its own channel, where the caller sees its end.
+pub(crate) async fn by_request(write: &ChannelWriteHalf<Msg>, last: &mut &'static str) {
+    for (signal, name) in [(Sig::INT, "INT"), (Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
+        *last = name;
+        if write.signal(signal).await.is_err() {
+            break;
+        }
+        sleep(limits::KILL_STEP).await;
+    }
+}
+
+/// Starts the end of every command of a connection and comes back as soon as the host has begun with it.
+pub async fn end_all(channels: &Arc<Channels>) {
+    if channels.connection().started().is_empty() {
+        return;
+    }
+    let _ = help(channels, None, STEPS_AT_SHUTDOWN).await;
+}
+
+enum Helped {
+    /// The helper did its work.
+    Report(KillReport),
+    /// The host's count of commands is not ours; nothing was touched.
+    Unsure,
+    /// No helper could be run.
+    Unavailable,
+}
+
+async fn help(channels: &Arc<Channels>, id: Option<u64>, steps: u128) -> Helped {
+    let Ok(mut lease) = channels.acquire_control().await else {
+        return Helped::Unavailable;
+    };
+    // Held until the target is found, so that no younger child can be mistaken for it.
+    let order = channels.connection().start_order().lock().await;
+    let started = channels.connection().started();
+    let position = match id {
+        None => Some(0),
+        Some(id) => started
+            .iter()
+            .position(|other| *other == id)
+            .map(|index| index + 1),
+    };
+    let Some(position) = position else {
+        return close(lease, Helped::Unavailable).await;
+    };
+    let token = token();
+    let line = format!(
+        "exec sh -c {} {token} {} {position} {steps}",
+        quote(SCRIPT),
+        started.len()
+    );
+    if lease.channel.exec(true, line).await.is_err() {
+        return Helped::Unavailable;
+    }
+    let _running = channels.connection().note_started(rand::random());
+    let mut report = Report {
+        token,
+        text: Vec::new(),
+    };
+    let found = timeout(
+        FIND_TIMEOUT,
+        report.wait_for(&mut lease, |said| said.first().is_some()),
+    )
+    .await;
+    drop(order);
+    let helped = match (found.ok().flatten().as_deref(), id) {
+        (Some(said), Some(_)) if !said.starts_with("unsure") => report.outcome(&mut lease).await,
+        (Some(said), None) if !said.starts_with("unsure") => Helped::Report(KillReport {
+            signal: "INT",
+            gone: None,
+        }),
+        (Some(_), _) => Helped::Unsure,
+        (None, _) => Helped::Unavailable,
+    };
+    close(lease, helped).await
+}
+
+async fn close(lease: Lease, helped: Helped) -> Helped {
+    let _ = lease.channel.close().await;
+    helped
+}
+
+/// What the helper has written so far.
+struct Report {
+    token: String,
+    text: Vec<u8>,
+}
+
+impl Report {
+    /// The words behind the token, line by line. Anything else (a login banner) is not the helper's.
+    fn said(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.text);
+        let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        let lines = complete
+            .lines()
+            .filter_map(|line| line.strip_prefix(self.token.as_str()));
+        lines.map(|words| words.trim().to_owned()).collect()
+    }
+
+    /// Reads until the condition holds; gives the last words then.
+    async fn wait_for(
+        &mut self,
+        lease: &mut Lease,
+        done: impl Fn(&[String]) -> bool,
+    ) -> Option<String> {
+        loop {
+            let said = self.said();
+            if done(&said) {
+                return said.last().cloned();
+            }
+            match lease.channel.wait().await? {
+                ChannelMsg::Data { data } if self.text.len() + data.len() <= REPORT_MAX_BYTES => {
+                    self.text.extend_from_slice(&data);
+                }
+                ChannelMsg::Data { .. } | ChannelMsg::Failure | ChannelMsg::Close => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn outcome(&mut self, lease: &mut Lease) -> Helped {
+        let is_last = |said: &[String]| {
+            said.last()
+                .is_some_and(|words| words.starts_with("gone") || words == "left")
+        };
+        match self.wait_for(lease, is_last).await.as_deref() {
+            Some("gone INT") => Helped::Report(KillReport {
+                signal: "INT",
+                gone: Some(true),
+            }),
+            Some("gone TERM") => Helped::Report(KillReport {
+                signal: "TERM",
+                gone: Some(true),
+            }),
+            Some("gone KILL") => Helped::Report(KillReport {
+                signal: "KILL",
+                gone: Some(true),
+            }),
+            Some("left") => Helped::Report(KillReport {
+                signal: "KILL",
+                gone: Some(false),
+            }),
+            _ => Helped::Unavailable,
+        }
+    }
+}

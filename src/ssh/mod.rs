@@ -1,0 +1,24 @@
+//! SSH: targets, the OpenSSH configuration, host keys, authentication, channels. The only place that imports russh.
+//!
+//! The way of a connect: [`target`] reads what the user typed, [`resolve`] asks `ssh -G` what it means,
+//! [`dial`] runs the phases, [`host_keys`] judges the server, [`auth`] convinces it. The way of a command:
+//! [`command`] builds the line, [`channel`] finds a channel, [`exec`] runs it, [`kill`] ends it.
+//!
+//! Knows nothing of sessions by name, of actors and of MCP.
+
+mod algorithms;
+pub mod auth;
+pub mod channel;
+pub mod command;
+pub mod connection;
+pub mod credentials;
+pub mod dial;
+pub mod error;
+pub mod exec;
+pub mod host_keys;
+pub mod kill;
+pub mod resolve;
+pub mod stream;
+pub mod target;
+mod tcp;
+mod text;

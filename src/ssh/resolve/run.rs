@@ -1,0 +1,166 @@
+//! One run of `ssh -G`: no shell, no input, bounded output, bounded time, and nothing left of it.
+
+use crate::limits::{
+    LOCAL_REAP_TIMEOUT, RESOLVE_OUTPUT_MAX_BYTES, RESOLVE_STDERR_DRAIN, RESOLVE_STDERR_MAX_BYTES,
+};
+use crate::ssh::resolve::ResolveError;
+use crate::ssh::text::visible;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// Runs `binary` and returns what it printed. When the time is over, or the caller goes away, its whole
+/// process group is killed, with what `Match exec` started.
+pub(super) async fn run(
+    binary: &Path,
+    arguments: &[OsString],
+    limit: Duration,
+) -> Result<String, ResolveError> {
+    let mut child = spawn(binary, arguments)?;
+    let mut group = ProcessGroup::of(&child);
+    let finished = timeout(limit, finish(&mut child, &mut group)).await;
+    // Kills what is still there; after an ordinary end that is nothing.
+    drop(group);
+    let error = match finished {
+        Ok(Ok(output)) => return output.into_text(),
+        Ok(Err(error)) => error,
+        Err(_) => ResolveError::Timeout { limit },
+    };
+    // The group was sent KILL: this only waits for the kernel.
+    let _ = timeout(LOCAL_REAP_TIMEOUT, child.wait()).await;
+    Err(error)
+}
+
+fn spawn(binary: &Path, arguments: &[OsString]) -> Result<Child, ResolveError> {
+    Command::new(binary)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| ResolveError::Spawn {
+            binary: binary.to_owned(),
+            source,
+        })
+}
+
+/// The group of a running child; killed on drop unless the child was seen to end.
+struct ProcessGroup(Option<Pid>);
+
+impl ProcessGroup {
+    fn of(child: &Child) -> Self {
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(pid.and_then(Pid::from_raw))
+    }
+
+    /// Once the leader is collected its number may belong to another process.
+    const fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // It fails only if the group is gone.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// What a run left.
+struct Output {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Output {
+    fn into_text(self) -> Result<String, ResolveError> {
+        if !self.status.success() {
+            return Err(ResolveError::Failed {
+                status: self.status.to_string(),
+                message: message(&self.stderr),
+            });
+        }
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        String::from_utf8(self.stdout).map_err(|error| ResolveError::Read(not_text(error)))
+    }
+}
+
+/// Collects output and exit status. Both pipes are read at once: a full one would stop `ssh`.
+async fn finish(child: &mut Child, group: &mut ProcessGroup) -> Result<Output, ResolveError> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut said = Vec::new();
+    let ending = async {
+        let stdout = read_bounded(stdout).await?;
+        let status = child.wait().await.map_err(ResolveError::Read)?;
+        group.release();
+        Ok::<_, ResolveError>((stdout, status))
+    };
+    let (stdout, status) = {
+        let complaints = keep_head(stderr, &mut said);
+        tokio::pin!(ending, complaints);
+        tokio::select! {
+            ended = &mut ending => {
+                let _ = timeout(RESOLVE_STDERR_DRAIN, complaints).await;
+                ended?
+            }
+            () = &mut complaints => ending.await?,
+        }
+    };
+    Ok(Output {
+        status,
+        stdout,
+        stderr: said,
+    })
+}
+
+async fn read_bounded(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, ResolveError> {
+    let limit = RESOLVE_OUTPUT_MAX_BYTES;
+    let mut bytes = Vec::new();
+    if let Some(stdout) = stdout {
+        let mut bounded = stdout.take(limit + 1);
+        bounded
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(ResolveError::Read)?;
+    }
+    if bytes.len() as u64 > limit {
+        return Err(ResolveError::TooMuchOutput { limit });
+    }
+    Ok(bytes)
+}
+
+/// Reads `stderr` to its end and keeps its first bytes.
+async fn keep_head(stderr: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stderr) = stderr else { return };
+    let mut buffer = [0; 1024];
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        let room = RESOLVE_STDERR_MAX_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(&buffer[..read.min(room)]);
+    }
+}
+
+/// ssh's own lines in one, without what would act on a terminal.
+fn message(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if lines.is_empty() {
+        return "it gave no reason".to_owned();
+    }
+    visible(&lines.join("; "), RESOLVE_STDERR_MAX_BYTES)
+}

@@ -1,0 +1,95 @@
+//! `ssh_exec`
+
+use std::collections::BTreeMap;
+
+use rmcp::model::CallToolResult;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ToolError;
+use super::{Call, Hints, Tool, command_result, parameters, progress};
+use crate::actors::report::{ExecRequest, OutputWatch};
+use crate::limits;
+
+/// The tool.
+pub(super) struct Exec;
+
+/// Its parameters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    /// Command line for the login shell
+    command: String,
+    /// Session; default: the default session
+    session: Option<String>,
+    /// Directory to run in
+    cwd: Option<String>,
+    /// Environment variables
+    env: Option<BTreeMap<String, String>>,
+    /// Text for stdin, which then ends
+    stdin: Option<String>,
+    /// How long to wait, at most 50000
+    wait_ms: Option<u64>,
+    /// Kill the command after this time
+    timeout_ms: Option<u64>,
+    /// Output shown, default 8192, at most 262144
+    max_output_bytes: Option<u64>,
+}
+
+impl Tool for Exec {
+    type Parameters = Parameters;
+    const NAME: &'static str = "ssh_exec";
+    const TITLE: &'static str = "Run a command";
+    const DESCRIPTION: &'static str = "Run a command on the host and return its exit status, stdout and stderr. Commands of one session run side by side; nothing of one call (cd, variables) is seen by the next. A command that is still running after waitMs is ended.";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: false,
+    };
+
+    async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let session = parameters::session(parameters.session.clone())?;
+        let max_output = parameters::max_output(parameters.max_output_bytes)?;
+        let (request, output) = request(parameters, call.context.ct.clone(), max_output)?;
+        let _progress = progress::report_output(&call.context, output);
+        let report = call
+            .supervisor
+            .exec(session, request)
+            .await
+            .map_err(|error| {
+                let fate = error.fate();
+                ToolError::from(error).with_fate(fate)
+            })?;
+        Ok(command_result::write(&report, max_output))
+    }
+}
+
+fn request(
+    parameters: Parameters,
+    cancel: CancellationToken,
+    shown_bytes: usize,
+) -> Result<(ExecRequest, OutputWatch), ToolError> {
+    if let Some(stdin) = &parameters.stdin
+        && stdin.len() > limits::STDIN_MAX_BYTES
+    {
+        return Err(ToolError::invalid(format!(
+            "stdin has {} bytes; at most {}, upload a file instead",
+            stdin.len(),
+            limits::STDIN_MAX_BYTES
+        )));
+    }
+    let output = OutputWatch::default();
+    let request = ExecRequest {
+        command: parameters.command,
+        cwd: parameters.cwd.filter(|cwd| !cwd.is_empty()),
+        env: parameters.env.unwrap_or_default(),
+        stdin: parameters.stdin,
+        wait: parameters::wait(parameters.wait_ms)?,
+        timeout: parameters::positive("timeoutMs", parameters.timeout_ms, limits::TIMEOUT_MAX)?,
+        shown_bytes,
+        cancel,
+        output: output.clone(),
+    };
+    Ok((request, output))
+}

@@ -1,0 +1,226 @@
+//! The tools: parameters, schemas, results. The only place that knows how they look on the wire.
+//!
+//! One file for each tool. A tool reads its parameters ([`args`]), asks the supervisor, and writes what it got:
+//! a command as text blocks ([`command_result`]), everything else as a record ([`record`]). Expected failures
+//! are results too ([`error`]), so that the agent reads them.
+
+mod args;
+mod command_result;
+mod connect;
+mod disconnect;
+mod error;
+mod exec;
+mod parameters;
+mod progress;
+mod reconnect;
+mod record;
+pub mod render;
+mod schema;
+mod sessions;
+mod set_default;
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use rmcp::RoleServer;
+use rmcp::model::{CallToolResult, JsonObject, MetaObject, ToolAnnotations};
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use self::error::ToolError;
+use crate::actors::SupervisorHandle;
+
+/// What the client's model reads before it sees any tool (some clients show it nothing else at first).
+pub const INSTRUCTIONS: &str = include_str!("instructions.md");
+
+/// What a call may do to the world, for the client's user interface.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hints {
+    pub(crate) read_only: bool,
+    pub(crate) destructive: bool,
+    pub(crate) idempotent: bool,
+}
+
+/// One call.
+pub(crate) struct Call {
+    pub(crate) supervisor: SupervisorHandle,
+    pub(crate) context: RequestContext<RoleServer>,
+}
+
+/// One tool.
+pub(crate) trait Tool: 'static {
+    /// Its parameters.
+    type Parameters: DeserializeOwned + JsonSchema + Send + 'static;
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// Name for people.
+    const TITLE: &'static str;
+    /// What the model reads.
+    const DESCRIPTION: &'static str;
+    /// What it may do.
+    const HINTS: Hints;
+
+    /// Schema of its record; command results have none, because clients hide text beside structured content.
+    fn output_schema() -> Option<Arc<JsonObject>> {
+        None
+    }
+
+    /// Serves a call.
+    fn call(
+        call: Call,
+        parameters: Self::Parameters,
+    ) -> impl Future<Output = Result<CallToolResult, ToolError>> + Send;
+}
+
+type Run = fn(Call, Arc<[String]>, JsonObject) -> BoxFuture<'static, CallToolResult>;
+
+/// All tools of the product.
+pub struct Catalog {
+    tools: Vec<Entry>,
+}
+
+struct Entry {
+    definition: rmcp::model::Tool,
+    properties: Arc<[String]>,
+    run: Run,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog")
+            .field("tools", &self.tools.len())
+            .finish()
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            tools: vec![
+                entry::<connect::Connect>(),
+                entry::<exec::Exec>(),
+                entry::<sessions::Sessions>(),
+                entry::<reconnect::Reconnect>(),
+                entry::<disconnect::Disconnect>(),
+                entry::<set_default::SetDefault>(),
+            ],
+        }
+    }
+}
+
+impl Catalog {
+    /// What `tools/list` answers.
+    pub fn definitions(&self) -> Vec<rmcp::model::Tool> {
+        self.tools
+            .iter()
+            .map(|entry| entry.definition.clone())
+            .collect()
+    }
+
+    /// Serves a call, or says that there is no such tool.
+    pub fn call(
+        &self,
+        name: &str,
+        arguments: JsonObject,
+        supervisor: SupervisorHandle,
+        context: RequestContext<RoleServer>,
+    ) -> Option<BoxFuture<'static, CallToolResult>> {
+        let entry = self
+            .tools
+            .iter()
+            .find(|entry| entry.definition.name == name)?;
+        Some((entry.run)(
+            Call {
+                supervisor,
+                context,
+            },
+            Arc::clone(&entry.properties),
+            arguments,
+        ))
+    }
+}
+
+fn entry<T: Tool>() -> Entry {
+    let schema = schema::input::<T::Parameters>();
+    let properties = schema::properties(&schema).into();
+    let mut definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, schema)
+        .with_title(T::TITLE)
+        .with_annotations(annotations(T::HINTS));
+    definition.output_schema = T::output_schema();
+    if T::NAME == exec::Exec::NAME || T::NAME == connect::Connect::NAME {
+        // The two that every task begins with: their schemas are worth loading at once.
+        let mut meta = MetaObject::new();
+        meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
+        definition.meta = Some(meta);
+    }
+    Entry {
+        definition,
+        properties,
+        run: run::<T>,
+    }
+}
+
+fn annotations(hints: Hints) -> ToolAnnotations {
+    let annotations = ToolAnnotations::new()
+        .read_only(hints.read_only)
+        .open_world(true);
+    if hints.read_only {
+        return annotations;
+    }
+    annotations
+        .destructive(hints.destructive)
+        .idempotent(hints.idempotent)
+}
+
+fn run<T: Tool>(
+    call: Call,
+    properties: Arc<[String]>,
+    arguments: JsonObject,
+) -> BoxFuture<'static, CallToolResult> {
+    Box::pin(async move {
+        let result = match args::parse::<T::Parameters>(T::NAME, &properties, arguments) {
+            Ok(parameters) => T::call(call, parameters).await,
+            Err(error) => Err(error),
+        };
+        result.unwrap_or_else(ToolError::into_result)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    #[test]
+    fn the_list_is_small_and_complete() {
+        let definitions = Catalog::default().definitions();
+        let bytes = serde_json::to_string(&definitions).unwrap().len();
+        assert!(bytes < limits::TOOLS_LIST_MAX_BYTES, "{bytes} bytes");
+        for tool in &definitions {
+            assert!(
+                tool.title.is_some() && tool.annotations.is_some(),
+                "{}",
+                tool.name
+            );
+            let schema = serde_json::to_value(&*tool.input_schema).unwrap();
+            assert_eq!(schema["type"], "object", "{}", tool.name);
+            for (name, property) in schema["properties"].as_object().unwrap() {
+                assert!(
+                    property["type"].is_string(),
+                    "{} {name}: {property}",
+                    tool.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_instructions_are_short() {
+        assert!(
+            INSTRUCTIONS.len() < limits::INSTRUCTIONS_MAX_BYTES,
+            "{}",
+            INSTRUCTIONS.len()
+        );
+    }
+}

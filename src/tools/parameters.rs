@@ -1,0 +1,67 @@
+//! Parameters that several tools share, and their checks.
+
+use std::time::Duration;
+
+use super::error::ToolError;
+use crate::limits;
+use crate::store::SessionName;
+
+/// A session by name, if one was given.
+pub(super) fn session(name: Option<String>) -> Result<Option<SessionName>, ToolError> {
+    name.map(|name| session_name("session", &name)).transpose()
+}
+
+/// A session name that was given in a parameter.
+pub(super) fn session_name(parameter: &str, name: &str) -> Result<SessionName, ToolError> {
+    SessionName::parse(name).map_err(|error| ToolError::invalid(format!("{parameter}: {error}")))
+}
+
+/// A duration in milliseconds within its bound.
+pub(super) fn duration(
+    parameter: &str,
+    millis: Option<u64>,
+    max: Duration,
+) -> Result<Option<Duration>, ToolError> {
+    let Some(millis) = millis else {
+        return Ok(None);
+    };
+    let duration = Duration::from_millis(millis);
+    if duration > max {
+        return Err(ToolError::invalid(format!(
+            "{parameter} is {millis}; at most {} ms",
+            max.as_millis()
+        )));
+    }
+    Ok(Some(duration))
+}
+
+/// A duration that must not be zero.
+pub(super) fn positive(
+    parameter: &str,
+    millis: Option<u64>,
+    max: Duration,
+) -> Result<Option<Duration>, ToolError> {
+    if millis == Some(0) {
+        return Err(ToolError::invalid(format!(
+            "{parameter} is 0; give at least 1 ms or leave it out"
+        )));
+    }
+    duration(parameter, millis, max)
+}
+
+/// `waitMs`.
+pub(super) fn wait(millis: Option<u64>) -> Result<Duration, ToolError> {
+    Ok(duration("waitMs", millis, limits::WAIT_MAX)?.unwrap_or(limits::WAIT_DEFAULT))
+}
+
+/// `maxOutputBytes`.
+pub(super) fn max_output(bytes: Option<u64>) -> Result<usize, ToolError> {
+    let max = limits::OUTPUT_MAX_BYTES;
+    match bytes {
+        None => Ok(limits::OUTPUT_DEFAULT_BYTES),
+        Some(bytes) => usize::try_from(bytes)
+            .ok()
+            .filter(|bytes| *bytes <= max)
+            .ok_or_else(|| ToolError::invalid(format!("maxOutputBytes is {bytes}; at most {max}"))),
+    }
+}

@@ -1,0 +1,71 @@
+//! Progress notifications: for a running command its last line, at most once a second.
+
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::ProgressNotificationParam;
+use rmcp::service::RequestContext;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::actors::report::OutputWatch;
+use crate::store::output::Output;
+use crate::text::{visible, visible_line};
+
+/// Time between two notifications.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Characters of the line that is sent.
+const LINE_MAX_CHARS: usize = 200;
+
+/// Reports the output of a command to a client that asked for progress, until the guard is dropped.
+pub(super) fn report_output(
+    context: &RequestContext<RoleServer>,
+    output: OutputWatch,
+) -> Option<DropGuard> {
+    let token = context.meta.get_progress_token()?;
+    let peer = context.peer.clone();
+    let ended = CancellationToken::new();
+    let guard = ended.clone().drop_guard();
+    tokio::spawn(async move {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut reported = 0;
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let Some((length, line)) = output.get().map(|output| last_line(&output.lock())) else {
+                continue;
+            };
+            if length <= reported {
+                continue;
+            }
+            reported = length;
+            let note =
+                ProgressNotificationParam::new(token.clone(), length as f64).with_message(line);
+            if peer.notify_progress(note).await.is_err() {
+                return;
+            }
+        }
+    });
+    Some(guard)
+}
+
+/// How much there is, and its last line that is not blank.
+fn last_line(output: &Output) -> (u64, String) {
+    let length = output.len(None);
+    let page = output.read(
+        None,
+        length.saturating_sub(4 * LINE_MAX_CHARS as u64),
+        4 * LINE_MAX_CHARS,
+    );
+    let text = visible(&page.bytes()).text;
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    (length, visible_line(line, LINE_MAX_CHARS))
+}
