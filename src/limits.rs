@@ -151,3 +151,15 @@ pub const HOST_KEY_TEXT_MAX_BYTES: usize = 32 * 1024;
 pub const RSA_RECORDED_MIN_BITS: u32 = 1024;
 /// Largest RSA key that a known_hosts line may hold, for the same reason.
 pub const RSA_RECORDED_MAX_BITS: u32 = 16_384;
+
+/// Connections at once to the embedded server of `demo`: one walk-through needs two.
+pub const DEMO_CONNECTIONS_MAX: usize = 64;
+/// Session channels of one connection of the embedded server: sshd's MaxSessions.
+pub const DEMO_SESSIONS_MAX: usize = 10;
+/// Credentials that the embedded server refuses before it hangs up: sshd's MaxAuthTries.
+pub const DEMO_AUTH_TRIES_MAX: usize = 6;
+/// Chunks (32 KiB each) of output or input and signals that wait between a command of the embedded
+/// server and its channel: enough to keep both busy.
+pub const DEMO_QUEUE_CHUNKS: usize = 16;
+/// Bytes of stdin held for a command of the embedded server that does not read: [`STDIN_MAX_BYTES`] twice.
+pub const DEMO_STDIN_BACKLOG_BYTES: usize = 8 * 1024 * 1024;

@@ -14,6 +14,7 @@ use russh::client;
 use russh::keys::PublicKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
 use super::auth;
@@ -174,7 +175,9 @@ impl Dialer {
             host: host.host_name.clone(),
         };
         let (handler, ends) = ClientHandler::new(check);
-        let (stream, cut) = Severable::new(stream);
+        let cut = CancellationToken::new();
+        let stream = Severable::new(stream, cut.clone());
+        let cut = cut.drop_guard();
         let handshake = client::connect_stream(config, stream, handler);
         let mut handle = clock
             .run(Phase::Handshake, limits::HANDSHAKE_TIMEOUT, handshake)

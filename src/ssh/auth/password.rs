@@ -91,7 +91,7 @@ fn answer(prompts: &[Prompt], password: &mut Option<&Secret>) -> Option<Vec<Stri
 fn unanswered(prompts: &[Prompt]) -> String {
     let question = prompts.first().map_or("", |prompt| prompt.prompt.as_str());
     format!(
-        "the server then asked {} question(s), the first being {:?}",
+        "the server then asked {} question(s), the first being \"{}\"",
         prompts.len(),
         error::quoted(question.trim())
     )
@@ -134,6 +134,6 @@ mod tests {
         let secret = Secret::new("pw".into());
         let prompts: Vec<_> = (0..1000).map(|_| prompt("?", false)).collect();
         assert_eq!(answer(&prompts, &mut Some(&secret)), None);
-        assert!(unanswered(&[prompt("\x1b[2JCode", false)]).contains("u{1b}"));
+        assert!(unanswered(&[prompt("\x1b[2JCode", false)]).contains("x1b[2J"));
     }
 }

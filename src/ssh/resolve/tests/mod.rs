@@ -5,6 +5,7 @@ mod process;
 
 use super::*;
 use crate::error::ErrorCode;
+use crate::ssh::host_keys::StrictHostKeyChecking;
 use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
