@@ -75,8 +75,6 @@ pub const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 pub const CHANNEL_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the agent to list its keys; a stale socket may accept and never answer.
 pub const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Keys offered to one server: sshd's MaxAuthTries is 6, and a refused key counts as a try.
-pub const AUTH_KEYS_MAX: usize = 6;
 /// Bytes of a private key file: the largest RSA key takes a fraction of it.
 pub const KEY_FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// Smallest RSA key of a host unless RequiredRSASize says otherwise (ssh_config(5)).

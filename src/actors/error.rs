@@ -49,7 +49,7 @@ pub enum SessionError {
     #[error("{error}")]
     Dial {
         /// Why.
-        error: SshError,
+        error: Box<SshError>,
         /// State of the session now.
         state: &'static str,
         /// When the session will try again by itself.

@@ -159,10 +159,7 @@ impl JobState {
     fn finish(&mut self, end: TaskEnd) {
         let session = self.arguments.session.clone();
         let answer = match end {
-            TaskEnd::NotSent(reason) => match self.requeue(reason) {
-                Some(error) => Some(Err(error)),
-                None => None,
-            },
+            TaskEnd::NotSent(reason) => self.requeue(reason).map(Err),
             TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
             TaskEnd::GivenUp => Some(Err(self.ended_error())),
             TaskEnd::Finished(finished) => Some(self.judge(finished)),

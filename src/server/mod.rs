@@ -6,7 +6,6 @@
 pub mod stdio;
 mod stdio_codec;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{
@@ -80,7 +79,7 @@ impl ServerHandler for McpServer {
     }
 }
 
-fn unknown_tool(name: &Cow<'static, str>) -> String {
+fn unknown_tool(name: &str) -> String {
     format!(
         "there is no tool {:?}; tools/list names them",
         name.chars().take(64).collect::<String>()

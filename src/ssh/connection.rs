@@ -42,6 +42,9 @@ pub struct ConnectionFacts {
     pub public_key: PinnedKey,
     /// The server's identification string (RFC 4253 section 4.2).
     pub server_version: String,
+    /// Variables that the configuration sends with every command (SetEnv, SendEnv). The server takes those
+    /// that its AcceptEnv allows.
+    pub environment: Vec<(String, String)>,
     /// Options of the configuration that are left out on purpose, in words.
     pub notes: Vec<String>,
 }

@@ -20,6 +20,7 @@ use super::algorithms;
 use super::auth;
 use super::connection::{ClientHandler, Connection, ConnectionFacts, HandlerEnds, HostKeyCheck};
 use super::credentials::Credentials;
+use super::environment;
 use super::error::{self, Phase, SshError};
 use super::host_keys::{HostKeyPolicy, KnownHosts, order_host_key_algorithms};
 use super::resolve::{ResolveRequest, ResolvedHost, Resolver};
@@ -161,7 +162,8 @@ impl Dialer {
             .map_err(|error| SshError::Config(format!("host key check failed: {error}")))??;
         let known_hosts = Arc::new(known_hosts);
         let config = Arc::new(client_config(&host, &known_hosts)?);
-        let keys = auth::load_keys(&host, &request.target, &request.credentials).await?;
+        let load = auth::load_keys(&host, &request.target, &request.credentials);
+        let keys = clock.run(Phase::Keys, limits::AUTH_TIMEOUT, load).await??;
 
         let _slot = clock
             .run(Phase::Queue, whole, self.slots.acquire(&host))
@@ -281,6 +283,7 @@ fn facts(
         host_key,
         public_key,
         server_version: seen.server_version,
+        environment: environment::for_commands(&host.set_env, &host.send_env),
         notes: host.notes,
     })
 }

@@ -23,6 +23,8 @@ pub enum Phase {
     Queue,
     /// `ssh -G` and the name service.
     Resolve,
+    /// Reading key files and asking the agent.
+    Keys,
     /// TCP connect.
     Tcp,
     /// SSH banner and key exchange.
@@ -38,6 +40,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Queue => "waiting for a free handshake slot",
             Self::Resolve => "resolving the host",
+            Self::Keys => "reading key files and asking the agent",
             Self::Tcp => "the TCP connect",
             Self::Handshake => "the banner and key exchange",
             Self::Authentication => "authentication",
@@ -107,8 +110,8 @@ pub enum SshError {
         hint: &'static str,
     },
     /// The host key was refused.
-    #[error(transparent)]
-    HostKey(#[from] HostKeyRefusal),
+    #[error("{0}")]
+    HostKey(Box<HostKeyRefusal>),
     /// The host shows another key than the one the session was opened with.
     #[error(
         "the host key of {host} is not the one that this session was opened with: expected {expected}, got {actual}; no credential was sent; if the change is known to be right, call ssh_connect again to accept the new key under known_hosts rules"
@@ -133,6 +136,12 @@ pub enum SshError {
     /// The connection was lost.
     #[error("connection lost: {0}")]
     Lost(String),
+}
+
+impl From<HostKeyRefusal> for SshError {
+    fn from(refusal: HostKeyRefusal) -> Self {
+        Self::HostKey(Box::new(refusal))
+    }
 }
 
 impl From<ResolveError> for SshError {

@@ -69,9 +69,13 @@ pub(crate) async fn start(
     if connection.is_closed() {
         return Err(ChannelError::Closed(connection.ended().await));
     }
-    if lease.channel.exec(true, line).await.is_err() {
-        return Err(ChannelError::Closed("the connection is closed".to_owned()));
+    let closed = |_| ChannelError::Closed("the connection is closed".to_owned());
+    for (name, value) in &connection.facts().environment {
+        // No reply is asked for: ssh does not ask either, and a server refuses most of them.
+        let sent = lease.channel.set_env(false, name.as_str(), value.as_str());
+        sent.await.map_err(closed)?;
     }
+    lease.channel.exec(true, line).await.map_err(closed)?;
     let running = connection.note_started(rand::random());
     drop(order);
     let (read, write) = lease.channel.split();

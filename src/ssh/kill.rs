@@ -134,7 +134,7 @@ async fn help(channels: &Arc<Channels>, id: Option<u64>, steps: u128) -> Helped 
     };
     let found = timeout(
         FIND_TIMEOUT,
-        report.wait_for(&mut lease, |said| said.first().is_some()),
+        report.wait_for(&mut lease, |said| !said.is_empty()),
     )
     .await;
     drop(order);

@@ -13,6 +13,7 @@ pub mod command;
 pub mod connection;
 pub mod credentials;
 pub mod dial;
+mod environment;
 pub mod error;
 pub mod exec;
 pub mod host_keys;

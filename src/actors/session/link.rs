@@ -135,7 +135,7 @@ impl SessionState {
             SessionError::Dial {
                 state, retry_after, ..
             } => SessionError::Dial {
-                error: error.clone(),
+                error: Box::new(error.clone()),
                 state,
                 retry_after,
             },

@@ -323,7 +323,7 @@ impl SessionState {
             _ => None,
         };
         SessionError::Dial {
-            error,
+            error: Box::new(error),
             state: self.link.name(),
             retry_after,
         }

@@ -311,7 +311,11 @@ impl SupervisorHandle {
             Ok(StoreContent {
                 default: Some(name),
                 ..
-            }) => Ok(name),
+            }) => {
+                // From here on the store need not be asked.
+                self.set_own_default(Some(name.clone())).await;
+                Ok(name)
+            }
             _ => Err(SessionError::NoDefaultSession {
                 known: self.names().await,
             }),
@@ -344,7 +348,7 @@ impl SupervisorHandle {
         spec: &SessionSpec,
         known: bool,
     ) -> Result<ActorRef<SessionMessage>, SessionError> {
-        let (name, spec) = (name.clone(), spec.clone());
+        let (name, spec) = (name.clone(), Box::new(spec.clone()));
         let started = self
             .ask(|reply| SupervisorMessage::Start {
                 name,

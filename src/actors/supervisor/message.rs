@@ -32,7 +32,7 @@ pub(crate) enum SupervisorMessage {
         /// Its name.
         name: SessionName,
         /// What it is started with.
-        spec: SessionSpec,
+        spec: Box<SessionSpec>,
         /// It is in the store.
         known: bool,
         /// Answered at once.

@@ -73,7 +73,7 @@ impl Actor for SupervisorActor {
                 known,
                 reply,
             } => {
-                let _ = reply.send(state.start(name, spec, known).await);
+                let _ = reply.send(state.start(name, *spec, known).await);
             }
             SupervisorMessage::List { reply } => {
                 let all = state

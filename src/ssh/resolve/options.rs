@@ -71,7 +71,13 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("CanonicalizeHostname", Ignored(DONE)),
     ("CanonicalizeMaxDots", Ignored(DONE)),
     ("CanonicalizePermittedCNAMEs", Ignored(DONE)),
-    ("CertificateFile", Followed),
+    (
+        "CertificateFile",
+        Refused(
+            OFF,
+            "certificates cannot be offered yet; use the key itself or the agent",
+        ),
+    ),
     (
         "ChannelTimeout",
         Noted(OFF, "channels have no idle limit here"),
@@ -83,7 +89,7 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("Cipher", Ignored(OBSOLETE)),
     ("Ciphers", Followed),
     ("ClearAllForwardings", Ignored(FORWARDING)),
-    ("Compression", Followed),
+    ("Compression", Noted(OFF, "nothing is compressed")),
     ("CompressionLevel", Ignored(OBSOLETE)),
     ("ConnectTimeout", Followed),
     ("ConnectionAttempts", Followed),

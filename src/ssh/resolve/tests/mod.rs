@@ -96,7 +96,8 @@ async fn an_alias_is_what_the_config_says() {
         (web.address_family, web.compression),
         (AddressFamily::Inet, true)
     );
-    web.require_supported().unwrap();
+    let refused = web.require_supported().unwrap_err().to_string();
+    assert!(refused.contains("CertificateFile"), "{refused}");
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Variables that go with every command: SetEnv and SendEnv of ssh_config(5).
+
+/// What a connection sends, given the configured settings and this process's environment.
+///
+/// SetEnv wins over SendEnv for the same name, as in OpenSSH, which sends it last.
+pub(super) fn for_commands(set: &[(String, String)], send: &[String]) -> Vec<(String, String)> {
+    let local = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    select(set, send, local)
+}
+
+fn select(
+    set: &[(String, String)],
+    send: &[String],
+    local: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
+    let is_set = |name: &str| set.iter().any(|(other, _)| other == name);
+    let mut sent: Vec<_> = local
+        .filter(|(name, _)| is_sent(send, name) && !is_set(name))
+        .collect();
+    sent.sort();
+    sent.extend_from_slice(set);
+    sent
+}
+
+/// A pattern that starts with `-` takes back what earlier ones named; here that is any of them.
+fn is_sent(patterns: &[String], name: &str) -> bool {
+    let (taken_back, given): (Vec<_>, Vec<_>) = patterns
+        .iter()
+        .partition(|pattern| pattern.starts_with('-'));
+    let matches = |pattern: &str| wildcard(pattern.as_bytes(), name.as_bytes());
+    given.iter().any(|pattern| matches(pattern))
+        && !taken_back.iter().any(|pattern| matches(&pattern[1..]))
+}
+
+/// `*` and `?`, as in ssh_config(5) PATTERNS. Linear in practice: patterns are a few characters.
+fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => {
+            wildcard(rest, name)
+                || name
+                    .split_first()
+                    .is_some_and(|(_, tail)| wildcard(pattern, tail))
+        }
+        (Some((b'?', rest)), Some((_, tail))) => wildcard(rest, tail),
+        (Some((byte, rest)), Some((first, tail))) if byte == first => wildcard(rest, tail),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn configured_variables_are_sent_and_no_others() {
+        let local = pairs(&[
+            ("LANG", "C.UTF-8"),
+            ("LC_TIME", "C"),
+            ("HOME", "/root"),
+            ("LC_ALL", "x"),
+            ("EDITOR", "vi"),
+        ]);
+        let send = ["LANG", "LC_*", "E?ITOR", "-LC_A*"].map(str::to_owned);
+        let set = pairs(&[("LANG", "de_DE"), ("A", "b")]);
+        let expected = pairs(&[
+            ("EDITOR", "vi"),
+            ("LC_TIME", "C"),
+            ("LANG", "de_DE"),
+            ("A", "b"),
+        ]);
+        assert_eq!(select(&set, &send, local.into_iter()), expected);
+        assert_eq!(select(&[], &[], pairs(&[("LANG", "C")]).into_iter()), []);
+    }
+}
