@@ -19,6 +19,28 @@ pub const EXEC_LINE_MAX_BYTES: usize = 131_071;
 pub const STDIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Variables in `env`.
 pub const ENV_MAX_VARIABLES: usize = 256;
+/// Pieces of input, and signals, that wait for a command which does not take them.
+pub const JOB_INPUT_QUEUE: usize = 16;
+/// Bytes of one piece of input.
+pub const JOB_INPUT_PIECE_BYTES: usize = 32 * 1024;
+/// Time for input to be taken by a command that reads slowly; then the call says how much was.
+pub const JOB_INPUT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Characters of a command in a list of jobs.
+pub const JOB_COMMAND_SHOWN_CHARS: usize = 80;
+/// Ended jobs of a session that can still be read.
+pub const JOBS_ENDED_KEPT: usize = 100;
+/// Memory that the ended jobs of all sessions take together; then the oldest lose their output.
+pub const ENDED_JOBS_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// Output that the ended jobs of all sessions keep together, in memory and in temporary files.
+pub const ENDED_JOBS_KEPT_BYTES: u64 = 1024 * 1024 * 1024;
+/// Memory of the automaton that a `grep` pattern becomes: patterns come from a model.
+pub const GREP_AUTOMATON_MAX_BYTES: usize = 1024 * 1024;
+/// Silence after which a prompt-like last line means that a command waits for input.
+pub const PROMPT_SILENCE: Duration = Duration::from_secs(1);
+/// Columns of a terminal: wide enough for the tables of most tools.
+pub const PTY_COLUMNS: u32 = 120;
+/// Rows of a terminal.
+pub const PTY_ROWS: u32 = 40;
 /// Output shown of one command unless asked otherwise: what every client shows to its model in full.
 pub const OUTPUT_DEFAULT_BYTES: usize = 8192;
 /// Largest `maxOutputBytes`: keeps a whole result below the 1 MiB at which some clients break.

@@ -108,7 +108,7 @@ fn shown(name: &str, value: &str) -> String {
         return format!("{} s", product(argument));
     }
     let number = product(value);
-    let unit = [("MiB", 1u64 << 20), ("KiB", 1 << 10)];
+    let unit = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let bytes = name.ends_with("_BYTES");
     match unit
         .iter()

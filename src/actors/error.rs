@@ -91,6 +91,22 @@ pub enum SessionError {
         /// How long the call waited.
         waited: Duration,
     },
+    /// The command's time was over before a channel was free.
+    #[error("session {name} had no free channel for {:.1} s, and the time of the command is over; it did not run", waited.as_secs_f64())]
+    NotStarted {
+        /// The session.
+        name: SessionName,
+        /// The time that the command had.
+        waited: Duration,
+    },
+    /// No such job.
+    #[error("no job {name:?}{}", job_words(*dropped))]
+    NoSuchJob {
+        /// The name that was asked for.
+        name: String,
+        /// It existed, and its output has been dropped.
+        dropped: bool,
+    },
     /// Too many sessions.
     #[error(
         "there are {0} sessions, which is the limit; end one with ssh_disconnect(forget: true)"
@@ -162,6 +178,8 @@ impl SessionError {
                 ChannelError::Silent => ErrorCode::TimedOut,
             },
             Self::ExecRefused => ErrorCode::Unsupported,
+            Self::NoSuchJob { .. } => ErrorCode::NoSuchJob,
+            Self::NotStarted { .. } => ErrorCode::TimedOut,
             Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::TooManySessions(_) => {
                 ErrorCode::LimitExceeded
             }
@@ -234,5 +252,13 @@ fn crash_words(fate: Fate) -> &'static str {
         Fate::NotSent => "nothing was sent; call again",
         Fate::Completed => "the command had completed",
         Fate::Unknown => "whether the command ran is unknown; it was not run again",
+    }
+}
+
+fn job_words(dropped: bool) -> &'static str {
+    if dropped {
+        ": its output has been dropped to make room for newer ones"
+    } else {
+        "; ssh_sessions lists the running ones"
     }
 }

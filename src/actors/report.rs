@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::job::record::JobRecord;
 use crate::error::Fate;
 use crate::ssh::connection::HostKeyFact;
 use crate::ssh::credentials::Credentials;
@@ -104,8 +107,12 @@ pub struct ExecRequest {
     pub cwd: Option<String>,
     /// Variables for the command.
     pub env: BTreeMap<String, String>,
-    /// Text for its stdin, which ends after it.
+    /// Text for its stdin.
     pub stdin: Option<String>,
+    /// Stdin stays open after that.
+    pub interactive: bool,
+    /// Runs on a terminal.
+    pub pty: bool,
     /// How long the call waits.
     pub wait: Duration,
     /// When the command is ended.
@@ -115,7 +122,7 @@ pub struct ExecRequest {
     /// Fires when the caller gives up.
     pub cancel: CancellationToken,
     /// Where the output can be watched while the command runs.
-    pub output: OutputWatch,
+    pub watch: OutputWatch,
 }
 
 /// The output of a command that may not have started yet.
@@ -128,7 +135,8 @@ impl OutputWatch {
         self.0.get()
     }
 
-    pub(crate) fn set(&self, output: SharedOutput) {
+    /// Makes an output watchable.
+    pub fn set(&self, output: SharedOutput) {
         // A command that was requeued before it was sent shows its first output, which stays empty.
         let _ = self.0.set(output);
     }
@@ -141,8 +149,8 @@ pub struct CommandReport {
     pub session: SessionName,
     /// Name of the job.
     pub job: String,
-    /// The job can still be asked for.
-    pub kept: bool,
+    /// The job, if it can still be asked for.
+    pub record: Option<Arc<JobRecord>>,
     /// How it ended, or that it has not.
     pub outcome: Outcome,
     /// From the exec request to the end, or until now.
@@ -151,6 +159,8 @@ pub struct CommandReport {
     pub cwd: Option<String>,
     /// What it has printed.
     pub output: SharedOutput,
+    /// It ran on a terminal.
+    pub pty: bool,
     /// A process that it left behind still held its output.
     pub held_by_background: bool,
     /// The session had to connect first.
@@ -208,21 +218,58 @@ impl Outcome {
 
 /// The output of one command, shared between its reader and those who look at it.
 #[derive(Debug, Clone)]
-pub struct SharedOutput(Arc<Mutex<Output>>);
+pub struct SharedOutput {
+    output: Arc<Mutex<Output>>,
+    /// For those who wait for more.
+    arrived: watch::Sender<Arrived>,
+}
+
+/// How much output there is, and since when.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived {
+    /// Bytes of both streams.
+    pub bytes: u64,
+    /// When the last of them came, or when the command was made.
+    pub at: Instant,
+}
 
 impl Default for SharedOutput {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Output::new(OutputLimits::default()))))
+        Self {
+            output: Arc::new(Mutex::new(Output::new(OutputLimits::default()))),
+            arrived: watch::Sender::new(Arrived {
+                bytes: 0,
+                at: Instant::now(),
+            }),
+        }
     }
 }
 
 impl SharedOutput {
     /// Looks at the output. Keep it short: the reader of the channel waits meanwhile.
     pub fn lock(&self) -> MutexGuard<'_, Output> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when more arrives.
+    pub fn subscribe(&self) -> watch::Receiver<Arrived> {
+        self.arrived.subscribe()
+    }
+
+    /// How much there is, and since when.
+    pub fn arrived(&self) -> Arrived {
+        *self.arrived.borrow()
     }
 
     pub(crate) fn append(&self, stream: Stream, bytes: &[u8]) {
-        self.lock().append(stream, bytes);
+        let bytes = {
+            let mut output = self.lock();
+            output.append(stream, bytes);
+            output.len(None)
+        };
+        self.arrived.send_replace(Arrived {
+            bytes,
+            at: Instant::now(),
+        });
     }
 }

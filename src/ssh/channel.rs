@@ -6,6 +6,7 @@
 //! and one channel below it stays free for ending commands (see `kill.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use russh::client::Msg;
@@ -232,14 +233,19 @@ impl Channels {
 /// Whether an idle channel is still usable: a server may close it (sshd's ChannelTimeout).
 fn is_open(channel: &mut Channel<Msg>) -> bool {
     loop {
-        let next = std::pin::pin!(channel.wait());
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match std::future::Future::poll(next, &mut context) {
-            std::task::Poll::Pending => return true,
-            std::task::Poll::Ready(Some(ChannelMsg::Close | ChannelMsg::Eof) | None) => {
-                return false;
-            }
-            std::task::Poll::Ready(Some(_)) => {}
+        match ready(channel.wait()) {
+            None => return true,
+            Some(Some(ChannelMsg::Close | ChannelMsg::Eof) | None) => return false,
+            Some(Some(_)) => {}
         }
+    }
+}
+
+/// What a future gives if it need not wait.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }

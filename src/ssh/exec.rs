@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{ChannelError, Channels, Lease, Place};
+use super::channel::{ChannelError, Channels, Lease, Place, ready};
 use super::connection::Running;
 use super::kill::{self, KillReport};
 use crate::limits;
@@ -57,11 +57,43 @@ pub struct Finished {
     pub kill: Option<KillReport>,
 }
 
+/// A terminal for a command (RFC 4254 section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminal {
+    /// Value of TERM.
+    pub term: &'static str,
+    /// Columns.
+    pub columns: u32,
+    /// Rows.
+    pub rows: u32,
+}
+
+impl Default for Terminal {
+    /// Wide enough for tables. `xterm` is known on every host; programs that see `dumb` refuse to draw and
+    /// some refuse to run, and what `xterm-256color` adds is colour, which is of no use here.
+    fn default() -> Self {
+        Self {
+            term: "xterm",
+            columns: limits::PTY_COLUMNS,
+            rows: limits::PTY_ROWS,
+        }
+    }
+}
+
+/// What a command is fed with while it runs.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) input: mpsc::Receiver<Input>,
+    /// Names of signals, without `SIG`.
+    pub(crate) signals: mpsc::Receiver<&'static str>,
+}
+
 /// Sends the exec request on an open channel. An error means that nothing was sent.
 pub(crate) async fn start(
     channels: &Arc<Channels>,
     lease: Lease,
     line: &str,
+    terminal: Option<&Terminal>,
 ) -> Result<Started, ChannelError> {
     let connection = channels.connection();
     // The order of requests is the order in which sshd starts them; `kill.rs` relies on it.
@@ -74,6 +106,17 @@ pub(crate) async fn start(
         // No reply is asked for: ssh does not ask either, and a server refuses most of them.
         let sent = lease.channel.set_env(false, name.as_str(), value.as_str());
         sent.await.map_err(closed)?;
+    }
+    if let Some(Terminal {
+        term,
+        columns,
+        rows,
+    }) = terminal
+    {
+        let request = lease
+            .channel
+            .request_pty(false, term, *columns, *rows, 0, 0, &[]);
+        request.await.map_err(closed)?;
     }
     lease.channel.exec(true, line).await.map_err(closed)?;
     let running = connection.note_started(rand::random());
@@ -102,7 +145,7 @@ impl Started {
     /// Drains the channel into the sink until the command has ended.
     pub(crate) async fn run(
         mut self,
-        input: mpsc::Receiver<Input>,
+        mut feed: Feed,
         stop: CancellationToken,
         mut sink: impl FnMut(Stream, &[u8]) + Send,
     ) -> Finished {
@@ -111,14 +154,14 @@ impl Started {
         let mut last_signal = "";
         let id = self.running.as_ref().map_or(0, |running| running.id);
         {
-            let feeding = feed(&self.write, input);
+            let feeding = write_input(&self.write, feed.input);
             let helper = kill::by_helper(&self.channels, id);
             let requests = kill::by_request(&self.write, &mut last_signal);
             tokio::pin!(feeding, helper, requests);
             let mut fed = false;
             while !progress.is_over(&killing) {
+                // Not biased: a flood of output must not starve the end of the command.
                 tokio::select! {
-                    biased;
                     message = self.read.wait(), if !progress.drained => {
                         progress.note(message, &mut sink);
                         if progress.end.is_some() {
@@ -126,6 +169,10 @@ impl Started {
                         }
                     }
                     () = &mut feeding, if !fed => fed = true,
+                    Some(name) = feed.signals.recv() => {
+                        // An error means that the channel is gone, which the reader sees.
+                        let _ = self.write.signal(signal(name)).await;
+                    }
                     () = stop.cancelled(), if killing == Killing::No && progress.end.is_none() => {
                         killing = Killing::ByHelper;
                     }
@@ -139,6 +186,13 @@ impl Started {
                     () = &mut requests, if killing == Killing::ByRequest => progress.timed_out = true,
                     () = sleep_until_some(progress.deadline()), if !progress.timed_out => progress.timed_out = true,
                 }
+            }
+        }
+        while let Some(message) = ready(self.read.wait()) {
+            let end = message.is_none();
+            progress.note(message, &mut sink);
+            if end {
+                break;
             }
         }
         let report = match killing {
@@ -262,13 +316,25 @@ async fn sleep_until_some(deadline: Option<Instant>) {
 }
 
 /// Writes the input as the window allows, then the end of it. Errors mean that the channel is gone.
-async fn feed(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<Input>) {
+async fn write_input(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<Input>) {
     while let Some(Input::Data(bytes)) = input.recv().await {
         if write.data_bytes(bytes).await.is_err() {
             return;
         }
     }
     let _ = write.eof().await;
+}
+
+fn signal(name: &'static str) -> Sig {
+    match name {
+        "INT" => Sig::INT,
+        "TERM" => Sig::TERM,
+        "HUP" => Sig::HUP,
+        "QUIT" => Sig::QUIT,
+        "KILL" => Sig::KILL,
+        "USR1" => Sig::USR1,
+        other => Sig::Custom(other.to_owned()),
+    }
 }
 
 /// The name of a signal as it stands in RFC 4254, without `SIG`. A server may send any text.

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use super::error::{ERROR_META, ToolError};
 use super::record::millis;
-use super::render::{Block, Excerpt, excerpt, seconds};
+use super::render::{Block, Show, excerpt, seconds, terminal_text};
+use super::waiting;
 use crate::actors::report::{CommandReport, Outcome};
 use crate::limits;
 use crate::ssh::kill::KillReport;
 use crate::store::output::Stream;
-use crate::text::visible_line;
+use crate::text::{visible, visible_line};
 
 const RESULT_META: &str = "mcp-ssh-sessions/result";
 const STREAM_META: &str = "mcp-ssh-sessions/stream";
@@ -18,14 +19,100 @@ const OMITTED_META: &str = "mcp-ssh-sessions/omitted";
 /// Characters of a directory in the status line.
 const CWD_MAX_CHARS: usize = 200;
 
+/// What is shown of an output.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The host's text.
+    pub(super) blocks: Vec<Block>,
+    /// Characters and bytes that were rewritten.
+    pub(super) escaped: u64,
+    /// Bytes that were left out.
+    pub(super) omitted: u64,
+    /// Where a page ends.
+    pub(super) paging: Option<Paging>,
+    /// Something about what is shown.
+    pub(super) remark: Option<String>,
+}
+
+/// Where a page of a job's output ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paging {
+    /// Where the next page starts.
+    pub(super) next_offset: u64,
+    /// Bytes behind this page.
+    pub(super) remaining: u64,
+    /// The stream, or both.
+    pub(super) stream: Option<Stream>,
+    /// The page was asked for by its offset, so the next one has to be too.
+    pub(super) explicit: bool,
+}
+
+impl Paging {
+    /// The call that reads on.
+    fn next_call(&self, job: &str) -> String {
+        let stream = self.stream.map_or(String::new(), |stream| {
+            format!(", stream: \"{}\"", stream.as_str())
+        });
+        let offset = if self.explicit {
+            format!(", offsetBytes: {}", self.next_offset)
+        } else {
+            String::new()
+        };
+        format!("ssh_output(job: \"{job}\"{stream}{offset})")
+    }
+}
+
+/// Head and tail of a command's output. Of a job, everything counts as read then: what was left out is named
+/// with its offset.
+pub(super) fn head_and_tail(report: &CommandReport, max_bytes: usize) -> Shown {
+    let output = report.output.lock();
+    let mut budget = max_bytes;
+    let shown = loop {
+        let shown = excerpt(&output, budget, show(report.pty));
+        if fits(&shown.blocks) {
+            break shown;
+        }
+        budget /= 2;
+    };
+    if let Some(record) = &report.record {
+        record.mark_all_read(&output);
+    }
+    Shown {
+        blocks: shown.blocks,
+        escaped: shown.escaped,
+        omitted: shown.omitted_bytes,
+        ..Shown::default()
+    }
+}
+
+/// How the bytes of a command are shown: a terminal's tricks are played out.
+pub(super) fn show(pty: bool) -> Show {
+    if pty { terminal_text } else { visible }
+}
+
+/// Escapes can make text several times as long as its bytes; the whole must still fit into a result.
+pub(super) fn fits(blocks: &[Block]) -> bool {
+    blocks.iter().map(wire_bytes).sum::<usize>() <= limits::RESULT_TEXT_MAX_BYTES
+}
+
+/// What a block takes as JSON, where a backslash takes two bytes.
+fn wire_bytes(block: &Block) -> usize {
+    let Block::Text { text, .. } = block else {
+        return 0;
+    };
+    let escaped = text
+        .bytes()
+        .filter(|byte| matches!(byte, b'\\' | b'"' | b'\n'));
+    text.len() + escaped.count()
+}
+
 /// Writes the result of a command.
-pub(super) fn write(report: &CommandReport, max_bytes: usize) -> CallToolResult {
-    let shown = fitting_excerpt(report, max_bytes);
-    let mut content = vec![ContentBlock::text(status_line(report, &shown))];
-    content.extend(shown.blocks.iter().map(block));
+pub(super) fn write(report: &CommandReport, shown: &Shown) -> CallToolResult {
+    let mut content = vec![ContentBlock::text(status_line(report, shown))];
+    content.extend(shown.blocks.iter().map(|shown| block(shown, report)));
     let mut result = CallToolResult::success(content);
     let mut meta = MetaObject::new();
-    meta.insert(RESULT_META.to_owned(), record(report, &shown));
+    meta.insert(RESULT_META.to_owned(), record(report, shown));
     if let Outcome::ConnectionLost(reason) = &report.outcome {
         result.is_error = Some(true);
         meta.insert(
@@ -37,46 +124,24 @@ pub(super) fn write(report: &CommandReport, max_bytes: usize) -> CallToolResult 
     result
 }
 
-/// Escapes can make text several times as long as its bytes; the whole must still fit into a result.
-fn fitting_excerpt(report: &CommandReport, max_bytes: usize) -> Excerpt {
-    let output = report.output.lock();
-    let mut budget = max_bytes;
-    loop {
-        let shown = excerpt(&output, budget);
-        let text: usize = shown.blocks.iter().map(wire_bytes).sum();
-        if text <= limits::RESULT_TEXT_MAX_BYTES {
-            return shown;
-        }
-        budget /= 2;
-    }
-}
-
-/// What a block takes as JSON, where a backslash takes two bytes.
-fn wire_bytes(block: &Block) -> usize {
-    match block {
-        Block::Text { text, .. } => {
-            text.len()
-                + text
-                    .bytes()
-                    .filter(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
-                    .count()
-        }
-        Block::Omitted { .. } => 0,
-    }
-}
-
-fn status_line(report: &CommandReport, shown: &Excerpt) -> String {
+fn status_line(report: &CommandReport, shown: &Shown) -> String {
     let took = seconds(report.elapsed);
+    let job = &report.job;
     let what = match &report.outcome {
         Outcome::Exited(status) => format!("exit {status} in {took}"),
         Outcome::Signaled(signal) => format!("killed by SIG{signal} in {took}"),
-        Outcome::TimedOut { after, kill } => format!(
-            "timed out after {}: {}",
-            seconds(*after),
-            killed(kill.as_ref())
-        ),
+        Outcome::TimedOut { after, kill } => {
+            format!(
+                "timed out after {}: {}",
+                seconds(*after),
+                killed(kill.as_ref())
+            )
+        }
         Outcome::Cancelled(kill) => format!("ended after {took}: {}", killed(kill.as_ref())),
-        Outcome::Running => format!("still running after {took} as job {}", report.job),
+        Outcome::Running => format!(
+            "still running after {took} as job {job}; {}",
+            next_step(report)
+        ),
         Outcome::ConnectionLost(reason) => format!(
             "connection lost after {took}: whether the command finished is unknown; it was not run again; {}",
             visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS)
@@ -85,19 +150,33 @@ fn status_line(report: &CommandReport, shown: &Excerpt) -> String {
     format!("{what} ({})", remarks(report, shown).join("; "))
 }
 
-/// What stands in the parentheses: where, and what is worth knowing.
-fn remarks(report: &CommandReport, shown: &Excerpt) -> Vec<String> {
-    let mut place = format!("session {}", report.session);
-    if let Some(cwd) = &report.cwd {
-        place.push_str(&format!(", cwd {}", visible_line(cwd, CWD_MAX_CHARS)));
+/// What to do about a command that goes on.
+fn next_step(report: &CommandReport) -> String {
+    let job = &report.job;
+    match report.record.as_deref().and_then(waiting::prompt) {
+        Some(prompt) => format!(
+            "it seems to wait for input after \"{prompt}\": answer with ssh_input(job: \"{job}\", text: \"…\\n\")"
+        ),
+        None => format!("ssh_output(job: \"{job}\", waitMs: 25000) waits for more"),
     }
-    let mut remarks = vec![place];
+}
+
+/// What stands in the parentheses: where, and what is worth knowing.
+fn remarks(report: &CommandReport, shown: &Shown) -> Vec<String> {
+    let mut remarks = vec![place(report)];
     if report.reconnected {
         remarks.push("connected first".to_owned());
     }
     if report.output.lock().is_empty() && !matches!(report.outcome, Outcome::Running) {
         remarks.push("no output".to_owned());
     }
+    if let Some(paging) = &shown.paging
+        && paging.remaining > 0
+    {
+        let more = count(paging.remaining, "byte");
+        remarks.push(format!("{more} more: {}", paging.next_call(&report.job)));
+    }
+    remarks.extend(shown.remark.clone());
     if report.held_by_background {
         remarks.push("a background process still held the output; what it prints later is lost, redirect it next time".to_owned());
     }
@@ -108,12 +187,21 @@ fn remarks(report: &CommandReport, shown: &Excerpt) -> Vec<String> {
         ));
     }
     if let Some(reason) = report.output.lock().degraded() {
-        remarks.push(format!(
-            "output not kept whole: {}",
-            visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS)
-        ));
+        let reason = visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS);
+        remarks.push(format!("output not kept whole: {reason}"));
     }
     remarks
+}
+
+fn place(report: &CommandReport) -> String {
+    let mut place = format!("session {}", report.session);
+    if report.record.is_some() && report.outcome != Outcome::Running {
+        place.push_str(&format!(", job {}", report.job));
+    }
+    if let Some(cwd) = &report.cwd {
+        place.push_str(&format!(", cwd {}", visible_line(cwd, CWD_MAX_CHARS)));
+    }
+    place
 }
 
 fn count(number: u64, thing: &str) -> String {
@@ -137,7 +225,7 @@ fn killed(report: Option<&KillReport>) -> String {
     }
 }
 
-fn block(block: &Block) -> ContentBlock {
+fn block(block: &Block, report: &CommandReport) -> ContentBlock {
     let (text, key, value) = match block {
         Block::Text { stream, text } => (text.clone(), STREAM_META, json!(stream.as_str())),
         Block::Omitted {
@@ -145,18 +233,24 @@ fn block(block: &Block) -> ContentBlock {
             offset_bytes,
             bytes,
             lines,
-            ..
-        } => (
-            format!(
-                "[{} ({}) of {} left out here; raise maxOutputBytes (at most {}) or print less (head, tail, grep)]",
-                count(*bytes, "byte"),
-                count(*lines, "line"),
-                stream.as_str(),
-                limits::OUTPUT_MAX_BYTES
-            ),
-            OMITTED_META,
-            json!({"stream": stream.as_str(), "offsetBytes": offset_bytes, "bytes": bytes, "lines": lines}),
-        ),
+            dropped_bytes,
+        } => {
+            let stream = stream.as_str();
+            let size = format!("{} ({})", count(*bytes, "byte"), count(*lines, "line"));
+            let how = if dropped_bytes == bytes {
+                "not kept any more".to_owned()
+            } else {
+                format!(
+                    "ssh_output(job: \"{}\", stream: \"{stream}\", offsetBytes: {offset_bytes}) reads on from here",
+                    report.job
+                )
+            };
+            (
+                format!("[{size} of {stream} left out here; {how}]"),
+                OMITTED_META,
+                json!({"stream": stream, "offsetBytes": offset_bytes, "bytes": bytes, "lines": lines}),
+            )
+        }
     };
     let mut meta = MetaObject::new();
     meta.insert(key.to_owned(), value);
@@ -164,16 +258,18 @@ fn block(block: &Block) -> ContentBlock {
 }
 
 /// The same for programs. Fields that do not apply are left out.
-fn record(report: &CommandReport, shown: &Excerpt) -> Value {
+fn record(report: &CommandReport, shown: &Shown) -> Value {
     let output = report.output.lock();
     let mut record = JsonObject::new();
     let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
     set("session", json!(report.session.as_str()));
-    if report.kept {
+    if report.record.is_some() {
         set("job", json!(report.job));
     }
     set("outcome", json!(report.outcome.as_str()));
-    set("fate", json!(report.outcome.fate().as_str()));
+    if report.outcome != Outcome::Running {
+        set("fate", json!(report.outcome.fate().as_str()));
+    }
     match &report.outcome {
         Outcome::Exited(status) => drop(set("exitCode", json!(status))),
         Outcome::Signaled(signal) => drop(set("signal", json!(signal))),
@@ -191,8 +287,12 @@ fn record(report: &CommandReport, shown: &Excerpt) -> Value {
     }
     set("stdoutBytes", json!(output.len(Some(Stream::Stdout))));
     set("stderrBytes", json!(output.len(Some(Stream::Stderr))));
-    set("omittedBytes", json!(shown.omitted_bytes));
+    set("omittedBytes", json!(shown.omitted));
     set("escaped", json!(shown.escaped));
+    if let Some(paging) = &shown.paging {
+        set("nextOffsetBytes", json!(paging.next_offset));
+        set("remainingBytes", json!(paging.remaining));
+    }
     if report.held_by_background {
         set("heldByBackground", json!(true));
     }

@@ -22,7 +22,7 @@ pub(super) struct Connect;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
-    /// ssh_config alias, host name, address, user@host, host:port, [v6]:port or ssh://user@host:port
+    /// ssh_config alias, host name, address, user@host, host:port or ssh://user@host:port
     host: String,
     /// Session name; default: the host
     name: Option<String>,

@@ -27,8 +27,12 @@ pub(super) struct Parameters {
     cwd: Option<String>,
     /// Environment variables
     env: Option<BTreeMap<String, String>>,
-    /// Text for stdin, which then ends
+    /// Text for stdin, which then ends unless interactive
     stdin: Option<String>,
+    /// Keep stdin open for ssh_input
+    interactive: Option<bool>,
+    /// Run on a terminal (120x40); implies interactive
+    pty: Option<bool>,
     /// How long to wait, at most 50000
     wait_ms: Option<u64>,
     /// Kill the command after this time
@@ -41,7 +45,7 @@ impl Tool for Exec {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_exec";
     const TITLE: &'static str = "Run a command";
-    const DESCRIPTION: &'static str = "Run a command on the host and return its exit status, stdout and stderr. Commands of one session run side by side; nothing of one call (cd, variables) is seen by the next. A command that is still running after waitMs is ended.";
+    const DESCRIPTION: &'static str = "Run a command on the host and return its exit status, stdout and stderr. Commands of one session run side by side; nothing of one call (cd, variables) is seen by the next. A command still running after waitMs goes on as a job: ssh_output reads it, ssh_input feeds or signals it.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,
@@ -61,7 +65,8 @@ impl Tool for Exec {
                 let fate = error.fate();
                 ToolError::from(error).with_fate(fate)
             })?;
-        Ok(command_result::write(&report, max_output))
+        let shown = command_result::head_and_tail(&report, max_output);
+        Ok(command_result::write(&report, &shown))
     }
 }
 
@@ -85,11 +90,13 @@ fn request(
         cwd: parameters.cwd.filter(|cwd| !cwd.is_empty()),
         env: parameters.env.unwrap_or_default(),
         stdin: parameters.stdin,
+        interactive: parameters.interactive.unwrap_or(false) || parameters.pty.unwrap_or(false),
+        pty: parameters.pty.unwrap_or(false),
         wait: parameters::wait(parameters.wait_ms)?,
         timeout: parameters::positive("timeoutMs", parameters.timeout_ms, limits::TIMEOUT_MAX)?,
         shown_bytes,
         cancel,
-        output: output.clone(),
+        watch: output.clone(),
     };
     Ok((request, output))
 }

@@ -10,6 +10,8 @@ mod connect;
 mod disconnect;
 mod error;
 mod exec;
+mod input;
+mod output;
 mod parameters;
 mod progress;
 mod reconnect;
@@ -18,6 +20,7 @@ pub mod render;
 mod schema;
 mod sessions;
 mod set_default;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -100,6 +103,8 @@ impl Default for Catalog {
             tools: vec![
                 entry::<connect::Connect>(),
                 entry::<exec::Exec>(),
+                entry::<output::Output>(),
+                entry::<input::Input>(),
                 entry::<sessions::Sessions>(),
                 entry::<reconnect::Reconnect>(),
                 entry::<disconnect::Disconnect>(),

@@ -1,17 +1,18 @@
 //! Admission of commands and the jobs that run them.
 
-use ractor::{Actor, ActorRef};
+use std::sync::Arc;
+
+use ractor::{Actor, ActorId, ActorRef};
 use tokio::time::{Instant, sleep_until};
 
 use super::SessionState;
 use super::message::{JobEntry, QueuedExec, SessionMessage};
 use super::state::Link;
 use crate::actors::error::SessionError;
+use crate::actors::job::record::{Ended, JobRecord};
 use crate::actors::job::{self, JobActor, JobArguments, JobMessage};
+use crate::actors::report::Outcome;
 use crate::limits;
-
-/// Characters of a command that `ssh_sessions` shows.
-const COMMAND_SHOWN_CHARS: usize = 80;
 
 impl SessionState {
     /// Takes a call in, or answers at once why not.
@@ -84,35 +85,61 @@ impl SessionState {
         };
         self.jobs_started += 1;
         let number = self.jobs_started;
-        let command = exec
-            .request
-            .command
-            .chars()
-            .take(COMMAND_SHOWN_CHARS)
-            .collect();
+        let (record, ends) = job::record(&self.name, number, &exec);
         let arguments = JobArguments {
-            session_name: self.name.clone(),
             session: self.myself.clone(),
             number,
             exec,
+            line,
             channels: up.channels.clone(),
+            record: Arc::clone(&record),
+            ends,
         };
         // The start of a job waits for nothing: it spawns its task and is there.
-        let spawned =
-            Actor::spawn_linked(None, JobActor, (arguments, line), self.myself.get_cell()).await;
+        let spawned = Actor::spawn_linked(None, JobActor, arguments, self.myself.get_cell()).await;
         match spawned {
-            Ok((actor, _)) => {
-                let entry = JobEntry {
-                    actor,
-                    command,
-                    started: Instant::now(),
-                };
-                self.jobs.insert(number, entry);
-            }
+            Ok((actor, _)) => drop(self.jobs.insert(number, JobEntry { actor, record })),
             // The reply port went with it, which answers the caller.
             Err(error) => {
                 tracing::error!(session = %self.name, %error, "a job could not be started")
             }
+        }
+    }
+
+    /// A job, or whether there was one of that number.
+    pub(super) fn find_job(&self, number: u64) -> Result<Arc<JobRecord>, bool> {
+        let running = self.jobs.get(&number).map(|entry| &entry.record);
+        let found = running.or_else(|| self.ended_jobs.get(&number));
+        found
+            .cloned()
+            .ok_or(number >= 1 && number <= self.jobs_started)
+    }
+
+    /// Keeps the newest ended jobs that somebody may ask for.
+    pub(super) fn job_ended(&mut self, number: u64, keep: bool) {
+        let Some(entry) = self.jobs.remove(&number) else {
+            return;
+        };
+        if keep {
+            self.shelf.put(Arc::clone(&entry.record));
+            self.ended_jobs.insert(number, entry.record);
+        }
+        while self.ended_jobs.len() > limits::JOBS_ENDED_KEPT {
+            self.ended_jobs.pop_first();
+        }
+    }
+
+    /// A job that crashed leaves a record that says so.
+    pub(super) fn job_failed(&mut self, id: ActorId) {
+        let failed = self
+            .jobs
+            .extract_if(.., |_, entry| entry.actor.get_id() == id);
+        for (_, entry) in failed {
+            entry.record.note_ended(Ended {
+                outcome: Outcome::ConnectionLost("the job failed inside this program".to_owned()),
+                elapsed: entry.record.running_for(),
+                held_by_background: false,
+            });
         }
     }
 
@@ -145,10 +172,9 @@ impl SessionState {
 
     /// The running jobs by name.
     pub(super) fn jobs_to_stop(&self) -> Vec<(String, ActorRef<JobMessage>)> {
-        let name = |number: &u64| format!("{}-{number}", self.name);
-        self.jobs
-            .iter()
-            .map(|(number, entry)| (name(number), entry.actor.clone()))
+        let running = self.jobs.values();
+        running
+            .map(|entry| (entry.record.name.clone(), entry.actor.clone()))
             .collect()
     }
 }

@@ -7,6 +7,7 @@ use ractor::{ActorRef, RpcReplyPort};
 use tokio::time::Instant;
 
 use crate::actors::error::SessionError;
+use crate::actors::job::record::JobRecord;
 use crate::actors::job::{ExecReply, JobMessage};
 use crate::actors::report::{ConnectReport, ConnectRequest, ExecRequest, SessionStatus};
 use crate::ssh::connection::Connection;
@@ -74,10 +75,19 @@ pub(crate) enum SessionMessage {
         /// The call.
         ticket: u64,
     },
+    /// Find a job, running or ended.
+    FindJob {
+        /// Its number.
+        number: u64,
+        /// Answered at once: the job, or whether there was one.
+        reply: RpcReplyPort<Result<Arc<JobRecord>, bool>>,
+    },
     /// A job came to its end.
     JobEnded {
         /// Its number.
         number: u64,
+        /// It can still be asked for.
+        keep: bool,
     },
     /// Fail, as a defect would: for tests of the supervisor.
     #[cfg(feature = "fail-points")]
@@ -101,10 +111,9 @@ pub(crate) struct QueuedExec {
     pub(crate) reconnected: bool,
 }
 
-/// A job as its session knows it.
+/// A running job as its session knows it.
 #[derive(Debug)]
 pub(crate) struct JobEntry {
     pub(crate) actor: ActorRef<JobMessage>,
-    pub(crate) command: String,
-    pub(crate) started: Instant,
+    pub(crate) record: Arc<JobRecord>,
 }

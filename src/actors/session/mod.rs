@@ -12,6 +12,7 @@ mod reconnect;
 mod state;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -22,7 +23,10 @@ use self::queue::Queue;
 use self::reconnect::Reconnect;
 use self::state::{Link, OnDemand, Past};
 use super::error::SessionError;
+use super::job::record::JobRecord;
+use super::job::shelf::Shelf;
 use super::report::{ConnectReport, ConnectRequest, JobStatus, SessionStatus};
+use crate::limits;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::dial::Dialer;
@@ -39,6 +43,7 @@ pub(crate) struct SessionArguments {
     /// It was in the store, or up before a restart: it outlives a failed dial.
     pub(crate) known: bool,
     pub(crate) dialer: Dialer,
+    pub(crate) shelf: Shelf,
 }
 
 /// What it remembers.
@@ -62,7 +67,12 @@ pub(crate) struct SessionState {
     /// Callers of connect and reconnect.
     connects: Vec<ConnectReply>,
     queue: Queue,
+    /// Running jobs by number.
     jobs: BTreeMap<u64, JobEntry>,
+    /// Ended jobs that can still be read.
+    ended_jobs: BTreeMap<u64, Arc<JobRecord>>,
+    /// Those of all sessions.
+    shelf: Shelf,
     jobs_started: u64,
 }
 
@@ -98,6 +108,8 @@ impl Actor for SessionActor {
             connects: Vec::new(),
             queue: Queue::default(),
             jobs: BTreeMap::new(),
+            ended_jobs: BTreeMap::new(),
+            shelf: arguments.shelf,
             jobs_started: 0,
         })
     }
@@ -139,8 +151,11 @@ impl Actor for SessionActor {
                 }
             }
             SessionMessage::QueueExpired { ticket } => state.expire(ticket),
-            SessionMessage::JobEnded { number } => {
-                state.jobs.remove(&number);
+            SessionMessage::FindJob { number, reply } => {
+                let _ = reply.send(state.find_job(number));
+            }
+            SessionMessage::JobEnded { number, keep } => {
+                state.job_ended(number, keep);
                 state.pump().await;
             }
             #[cfg(feature = "fail-points")]
@@ -158,9 +173,7 @@ impl Actor for SessionActor {
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, error) = event {
             tracing::error!(session = %state.name, %error, "a job failed");
-            state
-                .jobs
-                .retain(|_, job| job.actor.get_id() != who.get_id());
+            state.job_failed(who.get_id());
             state.pump().await;
         }
         Ok(())
@@ -295,19 +308,7 @@ impl SessionState {
                 .error()
                 .map(ToString::to_string)
                 .or_else(|| self.last_error.clone()),
-            jobs: self
-                .jobs
-                .iter()
-                .map(|(number, job)| self.job_status(*number, job))
-                .collect(),
-        }
-    }
-
-    fn job_status(&self, number: u64, job: &JobEntry) -> JobStatus {
-        JobStatus {
-            job: format!("{}-{number}", self.name),
-            command: job.command.clone(),
-            running_for: job.started.elapsed(),
+            jobs: self.jobs.values().map(job_status).collect(),
         }
     }
 
@@ -342,5 +343,18 @@ impl SessionState {
                 }
             },
         }
+    }
+}
+
+fn job_status(entry: &JobEntry) -> JobStatus {
+    let record = &entry.record;
+    JobStatus {
+        job: record.name.clone(),
+        command: record
+            .command
+            .chars()
+            .take(limits::JOB_COMMAND_SHOWN_CHARS)
+            .collect(),
+        running_for: record.running_for(),
     }
 }

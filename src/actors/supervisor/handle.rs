@@ -14,6 +14,7 @@ use super::SupervisorActor;
 use super::message::{Found, SupervisorMessage};
 use crate::actors::call::{CallError, call, call_within};
 use crate::actors::error::SessionError;
+use crate::actors::job::record::JobRecord;
 use crate::actors::report::{
     CommandReport, ConnectReport, ConnectRequest, ExecRequest, SessionStatus,
 };
@@ -127,6 +128,23 @@ impl SupervisorHandle {
             Err(CallError::NotDelivered) => Err(crashed(&name, Fate::NotSent)),
             Err(CallError::NoAnswer) => Err(crashed(&name, Fate::Unknown)),
         }
+    }
+
+    /// A job by its name, running or ended.
+    pub async fn job(&self, name: &str) -> Result<Arc<JobRecord>, SessionError> {
+        let unknown = |dropped| SessionError::NoSuchJob {
+            name: name.to_owned(),
+            dropped,
+        };
+        let (session, number) = name.rsplit_once('-').ok_or(unknown(false))?;
+        let session = SessionName::parse(session).map_err(|_| unknown(false))?;
+        let number = number.parse().map_err(|_| unknown(false))?;
+        let Some(Found::Actor(actor)) = self.find(&session).await? else {
+            return Err(unknown(false));
+        };
+        let question = |reply| SessionMessage::FindJob { number, reply };
+        let answer = call_within(&actor, ANSWER_TIMEOUT, question).await;
+        answer.unwrap_or(Err(false)).map_err(unknown)
     }
 
     /// All sessions, those of the store included.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use self::message::{Found, SupervisorMessage};
 use self::restart::{CrashHistory, RestartDecision};
+use super::job::shelf::Shelf;
 use super::session::message::SessionMessage;
 use super::session::{SessionActor, SessionArguments};
 use crate::limits;
@@ -27,6 +28,8 @@ pub(crate) struct SupervisorActor;
 pub(crate) struct SupervisorState {
     myself: ActorRef<SupervisorMessage>,
     dialer: Dialer,
+    /// The ended jobs of all sessions.
+    shelf: Shelf,
     sessions: BTreeMap<SessionName, Entry>,
     default: Option<SessionName>,
 }
@@ -51,6 +54,7 @@ impl Actor for SupervisorActor {
         Ok(SupervisorState {
             myself,
             dialer,
+            shelf: Shelf::default(),
             sessions: BTreeMap::new(),
             default: None,
         })
@@ -157,6 +161,7 @@ impl SupervisorState {
             spec: spec.clone(),
             known,
             dialer: self.dialer.clone(),
+            shelf: self.shelf.clone(),
         };
         match Actor::spawn_linked(None, SessionActor, arguments, self.myself.get_cell()).await {
             Ok((actor, _)) => Some(actor),

@@ -2,7 +2,7 @@
 
 use crate::store::output::{Output, Piece, Stream};
 
-use crate::text::visible;
+use super::Show;
 
 /// Longest UTF-8 character, less one: how far a cut may have to move, and how far one has to look to see it.
 const LOOK_BYTES: usize = 3;
@@ -59,12 +59,12 @@ struct Cut {
 /// An output that fits is shown whole. Otherwise the streams share the room: one that needs less than half
 /// leaves the rest to the other. Of a stream that does not fit in its share the head and the tail are shown, about
 /// as much of each, cut between characters and at a line end when there is one in the outer quarter.
-pub fn excerpt(output: &Output, max_bytes: usize) -> Excerpt {
+pub fn excerpt(output: &Output, max_bytes: usize, show: Show) -> Excerpt {
     let lens = Stream::ALL.map(|stream| output.len(Some(stream)));
     let shares = shares(lens, max_bytes as u64);
     let mut excerpt = Excerpt::default();
     for (stream, share) in Stream::ALL.into_iter().zip(shares) {
-        excerpt.push(output, stream, Cut::new(output, stream, share));
+        excerpt.push(output, stream, &Cut::new(output, stream, share), show);
     }
     excerpt
 }
@@ -85,8 +85,8 @@ fn shares([first, second]: [u64; 2], max: u64) -> [u64; 2] {
 
 impl Excerpt {
     /// Adds the blocks of one stream.
-    fn push(&mut self, output: &Output, stream: Stream, cut: Cut) {
-        self.push_text(stream, &cut.head);
+    fn push(&mut self, output: &Output, stream: Stream, cut: &Cut, show: Show) {
+        self.push_text(stream, &cut.head, show);
         if cut.omitted > 0 {
             self.omitted_bytes += cut.omitted;
             let shown = newlines(&cut.head) + newlines(&cut.tail);
@@ -98,15 +98,15 @@ impl Excerpt {
                 dropped_bytes: output.dropped(Some(stream)),
             });
         }
-        self.push_text(stream, &cut.tail);
+        self.push_text(stream, &cut.tail, show);
     }
 
     /// Adds a block of text, if there is any.
-    fn push_text(&mut self, stream: Stream, bytes: &[u8]) {
+    fn push_text(&mut self, stream: Stream, bytes: &[u8], show: Show) {
         if bytes.is_empty() {
             return;
         }
-        let shown = visible(bytes);
+        let shown = show(bytes);
         self.escaped += shown.escaped;
         self.blocks.push(Block::Text {
             stream,

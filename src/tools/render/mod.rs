@@ -2,8 +2,17 @@
 //!
 //! Pure functions on bytes and text. The tools wrap what these return into MCP content blocks.
 
+use crate::text::Visible;
+
 mod duration;
 mod excerpt;
+mod page;
+mod terminal;
 
 pub use duration::seconds;
 pub use excerpt::{Block, Excerpt, character_boundary, excerpt};
+pub use page::{Matches, PageView, grep, page};
+pub use terminal::terminal_text;
+
+/// How the bytes of a block become text: [`visible`](crate::text::visible), or [`terminal_text`].
+pub type Show = fn(&[u8]) -> Visible;

@@ -1,5 +1,6 @@
 //! The excerpt against the whole output.
 
+use crate::text::visible;
 use proptest::prelude::*;
 
 use super::*;
@@ -74,7 +75,7 @@ proptest! {
     #[test]
     fn blocks_say_what_they_leave_out(writes in writes(), max in 0..400_usize) {
         let output = output(OutputLimits::default(), &writes);
-        let shown = excerpt(&output, max);
+        let shown = excerpt(&output, max, visible);
         let mut omitted_bytes = 0;
         let mut escaped = 0;
         let mut expected = Vec::new();
@@ -128,7 +129,7 @@ fn a_cut_prefers_line_ends_nearby() {
         OutputLimits::default(),
         &[(Stream::Stdout, lines.into_bytes())],
     );
-    let shown = excerpt(&output, 100);
+    let shown = excerpt(&output, 100, visible);
     let head: String = (0..5).map(|at| format!("line {at:03}\n")).collect();
     let tail: String = (94..100).map(|at| format!("line {at:03}\n")).collect();
     let omitted = Block::Omitted {
@@ -145,7 +146,7 @@ fn a_cut_prefers_line_ends_nearby() {
     assert_eq!(shown.blocks, [text(head), omitted, text(tail)]);
     assert_eq!(shown.omitted_bytes, 801);
     // A cut that is at a line end already stays where it is.
-    assert_eq!(excerpt(&output, 90).omitted_bytes, 810);
+    assert_eq!(excerpt(&output, 90, visible).omitted_bytes, 810);
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn stderr_survives_a_flood_of_stdout() {
         (Stream::Stdout, vec![b'o'; 100_000]),
         (Stream::Stderr, b"it failed\n".to_vec()),
     ];
-    let shown = excerpt(&output(OutputLimits::default(), &writes), 8192);
+    let shown = excerpt(&output(OutputLimits::default(), &writes), 8192, visible);
     let last = Block::Text {
         stream: Stream::Stderr,
         text: "it failed\n".to_owned(),
@@ -182,7 +183,7 @@ fn bytes_dropped_for_good_are_told() {
         grain_bytes: 8,
     };
     let writes = [(Stream::Stdout, vec![b'o'; 1000])];
-    let shown = excerpt(&output(limits, &writes), 100);
+    let shown = excerpt(&output(limits, &writes), 100, visible);
     let omitted = Block::Omitted {
         stream: Stream::Stdout,
         offset_bytes: 50,

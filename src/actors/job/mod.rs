@@ -1,0 +1,396 @@
+//! One running command: its channel, its output, and the caller that waits for it.
+//!
+//! A temporary child of its session: it is never restarted, because a command is never run twice. A task owns
+//! the channel and drains it ([`task`]); the actor decides who is told what, and when; the [`record`] is what
+//! remains when both are gone.
+
+pub mod record;
+pub(crate) mod shelf;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::record::{Ended, JobParts, JobRecord};
+use self::task::{Task, TaskEnd};
+use super::error::SessionError;
+use super::report::{CommandReport, ExecRequest, Outcome};
+use super::session::message::{QueuedExec, SessionMessage};
+use crate::error::Fate;
+use crate::limits;
+use crate::ssh::channel::Channels;
+use crate::ssh::command::{self, CommandLine};
+use crate::ssh::exec::{End, Finished, Input, Terminal};
+use crate::ssh::kill::KillReport;
+use crate::store::SessionName;
+use crate::store::output::Stream;
+
+/// Answer to an `ssh_exec`.
+pub(crate) type ExecReply = RpcReplyPort<Result<CommandReport, SessionError>>;
+
+/// What a job is told.
+#[derive(Debug)]
+pub(crate) enum JobMessage {
+    /// End the command and answer when it is gone.
+    Stop {
+        /// Answered with nothing: the end itself is what counts.
+        reply: RpcReplyPort<()>,
+    },
+    /// The caller gave up.
+    CallerCancelled,
+    /// The caller has waited for as long as it wanted.
+    WaitOver,
+    /// The command has run for as long as it may.
+    TimeoutOver {
+        /// The time that it had.
+        after: Duration,
+    },
+    /// The exec request went out.
+    Sent,
+    /// The task has come to its end.
+    Ended(TaskEnd),
+}
+
+/// Everything a job needs.
+pub(crate) struct JobArguments {
+    pub(crate) session: ActorRef<SessionMessage>,
+    pub(crate) number: u64,
+    pub(crate) exec: QueuedExec,
+    pub(crate) line: CommandLine,
+    pub(crate) channels: Arc<Channels>,
+    pub(crate) record: Arc<JobRecord>,
+    pub(crate) ends: RecordEnds,
+}
+
+/// The ends of a record's queues that the task reads.
+pub(crate) struct RecordEnds {
+    input: mpsc::Receiver<Input>,
+    signals: mpsc::Receiver<&'static str>,
+}
+
+/// The actor.
+pub(crate) struct JobActor;
+
+/// What it remembers.
+pub(crate) struct JobState {
+    session: ActorRef<SessionMessage>,
+    number: u64,
+    exec: QueuedExec,
+    /// Stands on stderr when the directory could not be entered.
+    cwd_failure: Option<String>,
+    record: Arc<JobRecord>,
+    stop: CancellationToken,
+    caller: Option<ExecReply>,
+    /// It was given to its caller as a job.
+    handed_over: bool,
+    stoppers: Vec<RpcReplyPort<()>>,
+    timed_out: Option<Duration>,
+    /// Ends the timers and the watch on the caller with the actor.
+    _ended: DropGuard,
+    /// Ends the command if the actor is dropped in the middle.
+    _abandoned: DropGuard,
+}
+
+impl Actor for JobActor {
+    type Msg = JobMessage;
+    type State = JobState;
+    type Arguments = JobArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<JobMessage>,
+        mut arguments: JobArguments,
+    ) -> Result<JobState, ActorProcessingErr> {
+        let ended = CancellationToken::new();
+        let stop = CancellationToken::new();
+        arguments
+            .exec
+            .request
+            .watch
+            .set(arguments.record.output.clone());
+        watch_caller(&myself, &arguments.exec, &ended);
+        let task = Task {
+            job: myself,
+            channels: arguments.channels,
+            line: arguments.line.line,
+            terminal: arguments.exec.request.pty.then(Terminal::default),
+            stop: stop.clone(),
+            deadline: arguments.exec.deadline,
+            record: Arc::clone(&arguments.record),
+            input: arguments.ends.input,
+            signals: arguments.ends.signals,
+        };
+        tokio::spawn(task.run());
+        Ok(JobState {
+            session: arguments.session,
+            number: arguments.number,
+            caller: arguments.exec.reply.take(),
+            exec: arguments.exec,
+            cwd_failure: arguments.line.cwd_failure,
+            record: arguments.record,
+            _abandoned: stop.clone().drop_guard(),
+            stop,
+            handed_over: false,
+            stoppers: Vec::new(),
+            timed_out: None,
+            _ended: ended.drop_guard(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<JobMessage>,
+        message: JobMessage,
+        state: &mut JobState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            JobMessage::Stop { reply } => {
+                state.stoppers.push(reply);
+                state.stop.cancel();
+            }
+            // Once it was handed over as a job, a command goes on without its caller.
+            JobMessage::CallerCancelled if state.caller.is_some() => state.stop.cancel(),
+            JobMessage::CallerCancelled => {}
+            JobMessage::WaitOver => state.hand_over(),
+            JobMessage::TimeoutOver { after } => {
+                state.timed_out = Some(after);
+                state.stop.cancel();
+            }
+            JobMessage::Sent => state.record.note_sent(),
+            JobMessage::Ended(end) => {
+                state.finish(end);
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl JobState {
+    /// Answers the caller with what there is so far; the command goes on.
+    fn hand_over(&mut self) {
+        if let Some(caller) = self.caller.take() {
+            self.handed_over = true;
+            // A caller that is gone needs no answer.
+            let _ = caller.send(Ok(self.record.report()));
+        }
+    }
+
+    fn finish(&mut self, end: TaskEnd) {
+        let answer = match end {
+            TaskEnd::NotSent(reason) => self.requeue(reason),
+            TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
+            TaskEnd::GivenUp => Some(Err(self.given_up())),
+            TaskEnd::Finished(finished) => Some(self.judge(finished)),
+        };
+        if let Some(answer) = answer {
+            self.conclude(answer);
+        }
+        for stopper in self.stoppers.drain(..) {
+            let _ = stopper.send(());
+        }
+    }
+
+    /// Tells the caller and the session. A job that was handed over, or of whose output something was left
+    /// out, can still be asked for.
+    fn conclude(&mut self, answer: Result<CommandReport, SessionError>) {
+        let left_out = self.record.output.lock().len(None) > self.exec.request.shown_bytes as u64;
+        let keep = self.handed_over || (answer.is_ok() && left_out);
+        if self.record.ended().is_none() {
+            // Handed over and never sent: told as what it is to whoever asks for the job.
+            let outcome = Outcome::ConnectionLost("the command was not sent".to_owned());
+            self.note_ended(outcome, false);
+        }
+        // The session may be ending too.
+        let _ = self.session.send_message(SessionMessage::JobEnded {
+            number: self.number,
+            keep,
+        });
+        if let Some(caller) = self.caller.take() {
+            let _ = caller.send(answer.map(|report| CommandReport {
+                record: report.record.filter(|_| keep),
+                ..report
+            }));
+        }
+    }
+
+    /// Gives an unsent command back to the session, once; tells the error when that was done before. One that
+    /// was handed over already has a name that its caller knows, so it ends under that name.
+    fn requeue(&mut self, reason: String) -> Option<Result<CommandReport, SessionError>> {
+        if self.exec.sent_before || self.handed_over || self.stop.is_cancelled() {
+            return Some(Err(SessionError::LostBeforeSend(reason)));
+        }
+        let exec = QueuedExec {
+            request: self.exec.request.clone(),
+            reply: self.caller.take(),
+            sent_before: true,
+            reconnected: true,
+            ..self.exec
+        };
+        let _ = self.session.send_message(SessionMessage::JobEnded {
+            number: self.number,
+            keep: false,
+        });
+        let _ = self.session.send_message(SessionMessage::Requeue(exec));
+        None
+    }
+
+    fn given_up(&self) -> SessionError {
+        let name = self.record.session.clone();
+        match self.timed_out {
+            Some(waited) => SessionError::NotStarted { name, waited },
+            None => SessionError::Ended {
+                name,
+                fate: Fate::NotSent,
+            },
+        }
+    }
+
+    fn judge(&self, finished: Finished) -> Result<CommandReport, SessionError> {
+        if let (End::Exited(1), Some(cwd)) = (&finished.end, &self.record.cwd)
+            && let Some(reason) = self.directory_failure()
+        {
+            return Err(SessionError::BadDirectory {
+                cwd: cwd.clone(),
+                reason,
+            });
+        }
+        let outcome = match finished.end {
+            End::Refused => return Err(SessionError::ExecRefused),
+            End::Lost(reason) => Outcome::ConnectionLost(reason),
+            end => self.outcome(end, finished.kill),
+        };
+        self.note_ended(outcome, finished.held_by_background);
+        Ok(self.record.report())
+    }
+
+    fn note_ended(&self, outcome: Outcome, held_by_background: bool) {
+        let elapsed = self.record.running_for();
+        self.record.note_ended(Ended {
+            outcome,
+            elapsed,
+            held_by_background,
+        });
+    }
+
+    /// A command that was told to end is reported as such, however it took it.
+    fn outcome(&self, end: End, kill: Option<KillReport>) -> Outcome {
+        match (self.timed_out, end) {
+            (Some(after), _) => Outcome::TimedOut { after, kill },
+            (None, End::Exited(status)) if !self.stop.is_cancelled() => Outcome::Exited(status),
+            (None, End::Signaled(signal)) if !self.stop.is_cancelled() => Outcome::Signaled(signal),
+            _ => Outcome::Cancelled(kill),
+        }
+    }
+
+    /// The remote shell's words, when the wrapper's token says that the directory could not be entered.
+    fn directory_failure(&self) -> Option<String> {
+        let token = self.cwd_failure.as_deref()?;
+        let output = self.record.output.lock();
+        let page = output.read(Some(Stream::Stderr), 0, limits::OUTPUT_DEFAULT_BYTES);
+        let bytes = page.bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        // On a terminal, errors come on stdout; then the message is shown as it is.
+        let words = text.strip_suffix(&format!("{token}\n"))?.trim();
+        let words = if words.is_empty() {
+            "no reason given"
+        } else {
+            words
+        };
+        Some(crate::ssh::error::quoted(words))
+    }
+}
+
+/// Tells the actor when the caller gives up or has waited enough, and when the command's time is over.
+fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &CancellationToken) {
+    let cancel = exec.request.cancel.clone();
+    tell_when(
+        myself,
+        ended,
+        async move { cancel.cancelled().await },
+        JobMessage::CallerCancelled,
+    );
+    tell_when(
+        myself,
+        ended,
+        sleep_until(exec.received + exec.request.wait),
+        JobMessage::WaitOver,
+    );
+    if let Some(after) = exec.request.timeout {
+        tell_when(
+            myself,
+            ended,
+            sleep(after),
+            JobMessage::TimeoutOver { after },
+        );
+    }
+}
+
+fn tell_when(
+    myself: &ActorRef<JobMessage>,
+    ended: &CancellationToken,
+    condition: impl Future<Output = ()> + Send + 'static,
+    message: JobMessage,
+) {
+    let (myself, ended) = (myself.clone(), ended.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            // The actor may have ended in the same moment.
+            () = condition => { let _ = myself.send_message(message); }
+        }
+    });
+}
+
+/// The command line of a request, with a fresh token.
+pub(crate) fn prepare(request: &ExecRequest) -> Result<CommandLine, SessionError> {
+    Ok(command::command_line(
+        &request.command,
+        request.cwd.as_deref(),
+        &request.env,
+        &command::token(),
+    )?)
+}
+
+/// The record of a command that is about to start, and the ends that belong to its job.
+pub(crate) fn record(
+    session: &SessionName,
+    number: u64,
+    exec: &QueuedExec,
+) -> (Arc<JobRecord>, RecordEnds) {
+    let (sender, input) = mpsc::channel(limits::JOB_INPUT_QUEUE);
+    let (signals, signal_receiver) = mpsc::channel(limits::JOB_INPUT_QUEUE);
+    if let Some(text) = &exec.request.stdin {
+        // The queue is empty and its receiver is alive.
+        let _ = sender.try_send(Input::Data(text.clone().into_bytes().into()));
+    }
+    let parts = JobParts {
+        name: format!("{session}-{number}"),
+        session: session.clone(),
+        command: exec.request.command.clone(),
+        cwd: exec.request.cwd.clone(),
+        pty: exec.request.pty,
+        reconnected: exec.reconnected,
+        input: exec.request.interactive.then_some(sender),
+        signals,
+    };
+    (
+        JobRecord::new(parts),
+        RecordEnds {
+            input,
+            signals: signal_receiver,
+        },
+    )
+}
+
+/// A job asked to stop, with a bound.
+pub(crate) async fn stop(job: &ActorRef<JobMessage>) {
+    let limit = limits::KILL_TIMEOUT + Duration::from_secs(1);
+    // A job that is gone has stopped.
+    let _ = super::call::call_within(job, limit, |reply| JobMessage::Stop { reply }).await;
+}

@@ -1,0 +1,244 @@
+//! What is known of a command, shared between its actor, its session and those who look at it.
+//!
+//! A record outlives its actor: an ended job can still be read until its session drops it.
+
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::actors::report::{CommandReport, Outcome, SharedOutput};
+use crate::limits;
+use crate::ssh::exec::Input;
+use crate::store::SessionName;
+use crate::store::output::{Output, Stream};
+
+/// One command.
+pub struct JobRecord {
+    /// `<session>-<n>`.
+    pub name: String,
+    /// Its session.
+    pub session: SessionName,
+    /// The command as given.
+    pub command: String,
+    /// The directory as given.
+    pub cwd: Option<String>,
+    /// What it has printed.
+    pub output: SharedOutput,
+    /// It runs on a terminal.
+    pub pty: bool,
+    screen: Option<Mutex<vt100::Parser>>,
+    /// The session had to connect for it.
+    pub(crate) reconnected: bool,
+    discarded: AtomicBool,
+    started: Mutex<Instant>,
+    ended: watch::Sender<Option<Ended>>,
+    marks: Mutex<Marks>,
+    /// Gone once the input is closed.
+    input: Mutex<Option<mpsc::Sender<Input>>>,
+    signals: mpsc::Sender<&'static str>,
+}
+
+impl std::fmt::Debug for JobRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobRecord")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// A process that it left behind still held its output.
+    pub held_by_background: bool,
+}
+
+/// How far the output has been read, for each way of reading it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Marks {
+    stdout: u64,
+    stderr: u64,
+    both: u64,
+}
+
+/// What a record is made of besides its beginnings.
+pub(crate) struct JobParts {
+    pub(crate) name: String,
+    pub(crate) session: SessionName,
+    pub(crate) command: String,
+    pub(crate) cwd: Option<String>,
+    pub(crate) pty: bool,
+    pub(crate) reconnected: bool,
+    pub(crate) input: Option<mpsc::Sender<Input>>,
+    pub(crate) signals: mpsc::Sender<&'static str>,
+}
+
+impl JobRecord {
+    pub(crate) fn new(parts: JobParts) -> Arc<Self> {
+        Arc::new(Self {
+            name: parts.name,
+            session: parts.session,
+            command: parts.command,
+            cwd: parts.cwd,
+            output: SharedOutput::default(),
+            pty: parts.pty,
+            screen: parts.pty.then(|| Mutex::new(terminal())),
+            reconnected: parts.reconnected,
+            discarded: AtomicBool::new(false),
+            started: Mutex::new(Instant::now()),
+            ended: watch::Sender::new(None),
+            marks: Mutex::default(),
+            input: Mutex::new(parts.input),
+            signals: parts.signals,
+        })
+    }
+
+    /// The exec request went out now.
+    pub(crate) fn note_sent(&self) {
+        *lock(&self.started) = Instant::now();
+    }
+
+    pub(crate) fn note_ended(&self, ended: Ended) {
+        lock(&self.input).take();
+        self.ended.send_replace(Some(ended));
+    }
+
+    /// More output came.
+    pub(crate) fn append(&self, stream: Stream, bytes: &[u8]) {
+        if let Some(screen) = &self.screen {
+            lock(screen).process(bytes);
+        }
+        self.output.append(stream, bytes);
+    }
+
+    /// What its terminal shows now; nothing without one.
+    pub fn screen(&self) -> String {
+        self.screen
+            .as_ref()
+            .map(|screen| lock(screen).screen().contents())
+            .unwrap_or_default()
+    }
+
+    /// Bytes of memory, and bytes kept in all.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        let output = self.output.lock();
+        (
+            output.memory_bytes(),
+            output.len(None) - output.dropped(None),
+        )
+    }
+
+    /// Gives the output up to make room.
+    pub(crate) fn discard_output(&self) {
+        self.discarded.store(true, Ordering::Relaxed);
+        *self.output.lock() = Output::default();
+    }
+
+    /// The output was given up to make room.
+    pub fn is_discarded(&self) -> bool {
+        self.discarded.load(Ordering::Relaxed)
+    }
+
+    /// From the exec request until now.
+    pub fn running_for(&self) -> Duration {
+        lock(&self.started).elapsed()
+    }
+
+    /// The end, once there is one.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended.borrow().clone()
+    }
+
+    /// Waits for the end.
+    pub async fn wait_ended(&self) {
+        // The sender lives as long as the record.
+        let _ = self.ended.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Where unread output starts, counted in one stream or in both.
+    pub fn mark(&self, stream: Option<Stream>) -> u64 {
+        *lock(&self.marks).of(stream)
+    }
+
+    /// Output up to here has been read.
+    pub fn set_mark(&self, stream: Option<Stream>, offset: u64) {
+        *lock(&self.marks).of(stream) = offset;
+    }
+
+    /// Everything that is in the output has been shown. Call it under the lock that it was shown under.
+    pub fn mark_all_read(&self, output: &Output) {
+        *lock(&self.marks) = Marks {
+            stdout: output.len(Some(Stream::Stdout)),
+            stderr: output.len(Some(Stream::Stderr)),
+            both: output.len(None),
+        };
+    }
+
+    /// Where input can be put, unless it is closed.
+    pub fn input(&self) -> Option<mpsc::Sender<Input>> {
+        lock(&self.input).clone()
+    }
+
+    /// Ends the input; false when it was closed already.
+    pub fn close_input(&self) -> bool {
+        lock(&self.input).take().is_some()
+    }
+
+    /// Asks for a signal; false when the command is past taking any.
+    pub fn signal(&self, name: &'static str) -> bool {
+        self.signals.try_send(name).is_ok()
+    }
+
+    /// The command as it stands now.
+    pub fn report(self: &Arc<Self>) -> CommandReport {
+        let ended = self.ended();
+        let (outcome, elapsed, held_by_background) = match ended {
+            Some(ended) => (ended.outcome, ended.elapsed, ended.held_by_background),
+            None => (Outcome::Running, self.running_for(), false),
+        };
+        CommandReport {
+            session: self.session.clone(),
+            job: self.name.clone(),
+            record: Some(Arc::clone(self)),
+            outcome,
+            elapsed,
+            cwd: self.cwd.clone(),
+            output: self.output.clone(),
+            pty: self.pty,
+            held_by_background,
+            reconnected: self.reconnected,
+        }
+    }
+}
+
+impl Marks {
+    fn of(&mut self, stream: Option<Stream>) -> &mut u64 {
+        match stream {
+            Some(Stream::Stdout) => &mut self.stdout,
+            Some(Stream::Stderr) => &mut self.stderr,
+            None => &mut self.both,
+        }
+    }
+}
+
+fn terminal() -> vt100::Parser {
+    let cells = |count: u32| u16::try_from(count).ok().and_then(NonZeroU16::new);
+    let (rows, columns) = (cells(limits::PTY_ROWS), cells(limits::PTY_COLUMNS));
+    vt100::Parser::new(
+        rows.unwrap_or(NonZeroU16::MIN),
+        columns.unwrap_or(NonZeroU16::MIN),
+        0,
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,108 @@
+//! The ended jobs of all sessions that can still be read, and the bound on what they take together.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::record::JobRecord;
+use crate::limits;
+
+/// Shared by all sessions of a process. The oldest ended job goes first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf(Arc<Mutex<VecDeque<Entry>>>);
+
+#[derive(Debug)]
+struct Entry {
+    record: Arc<JobRecord>,
+    memory_bytes: usize,
+    kept_bytes: u64,
+}
+
+impl Shelf {
+    /// Puts an ended job on the shelf; older ones lose their output if it takes too much.
+    pub(crate) fn put(&self, record: Arc<JobRecord>) {
+        self.put_within(
+            record,
+            limits::ENDED_JOBS_MEMORY_BYTES,
+            limits::ENDED_JOBS_KEPT_BYTES,
+        );
+    }
+
+    fn put_within(&self, record: Arc<JobRecord>, memory_max: usize, kept_max: u64) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What its session has dropped takes nothing any more.
+        entries.retain(|entry| Arc::strong_count(&entry.record) > 1);
+        let (memory_bytes, kept_bytes) = record.size();
+        entries.push_back(Entry {
+            record,
+            memory_bytes,
+            kept_bytes,
+        });
+        let over = |entries: &VecDeque<Entry>| {
+            entries
+                .iter()
+                .map(|entry| entry.memory_bytes)
+                .sum::<usize>()
+                > memory_max
+                || entries.iter().map(|entry| entry.kept_bytes).sum::<u64>() > kept_max
+        };
+        while entries.len() > 1 && over(&entries) {
+            if let Some(oldest) = entries.pop_front() {
+                oldest.record.discard_output();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::job::record::JobParts;
+    use crate::store::SessionName;
+    use crate::store::output::Stream;
+    use tokio::sync::mpsc;
+
+    fn record(bytes: usize) -> Arc<JobRecord> {
+        let session = SessionName::parse("web").unwrap();
+        let record = JobRecord::new(JobParts {
+            name: "web-1".into(),
+            session,
+            command: "x".into(),
+            cwd: None,
+            pty: false,
+            reconnected: false,
+            input: None,
+            signals: mpsc::channel(1).0,
+        });
+        record.append(Stream::Stdout, &vec![b'x'; bytes]);
+        record
+    }
+
+    #[tokio::test]
+    async fn the_oldest_goes_when_all_take_too_much() {
+        let shelf = Shelf::default();
+        let records = [record(1000), record(1000), record(1000)];
+        for record in &records {
+            shelf.put_within(Arc::clone(record), usize::MAX, 2500);
+        }
+        assert_eq!(
+            records.each_ref().map(|record| record.is_discarded()),
+            [true, false, false]
+        );
+        assert!(records[0].output.lock().is_empty());
+        let huge = record(9000);
+        shelf.put_within(Arc::clone(&huge), usize::MAX, 2500);
+        assert!(!huge.is_discarded(), "the newest always stays");
+        assert!(records.iter().all(|record| record.is_discarded()));
+    }
+
+    #[tokio::test]
+    async fn what_a_session_dropped_does_not_count() {
+        let shelf = Shelf::default();
+        shelf.put_within(record(2000), usize::MAX, 2500);
+        let kept = record(2000);
+        shelf.put_within(Arc::clone(&kept), usize::MAX, 2500);
+        let newest = record(100);
+        shelf.put_within(Arc::clone(&newest), usize::MAX, 2500);
+        assert!(!kept.is_discarded());
+    }
+}

@@ -1,0 +1,195 @@
+//! `ssh_input`
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+
+use super::error::ToolError;
+use super::{Call, Hints, Tool, record, schema};
+use crate::actors::job::record::JobRecord;
+use crate::error::ErrorCode;
+use crate::limits;
+use crate::ssh::exec::Input as Piece;
+
+/// The tool.
+pub(super) struct Input;
+
+/// Its parameters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    /// Job name
+    job: String,
+    /// Text for its stdin; end an answer with \n
+    text: Option<String>,
+    /// End its stdin
+    close_input: Option<bool>,
+    /// Signal for its process group
+    signal: Option<Signal>,
+}
+
+/// The signals of RFC 4254 section 6.10 that make sense here.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Signal {
+    Int,
+    Term,
+    Hup,
+    Quit,
+    Kill,
+    Usr1,
+    Usr2,
+}
+
+impl Signal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Int => "INT",
+            Self::Term => "TERM",
+            Self::Hup => "HUP",
+            Self::Quit => "QUIT",
+            Self::Kill => "KILL",
+            Self::Usr1 => "USR1",
+            Self::Usr2 => "USR2",
+        }
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    job: String,
+    written_bytes: u64,
+    closed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<String>,
+}
+
+/// End of transmission: what Ctrl-D types. A terminal has no other end of input.
+const CTRL_D: &[u8] = b"\x04";
+
+impl Tool for Input {
+    type Parameters = Parameters;
+    const NAME: &'static str = "ssh_input";
+    const TITLE: &'static str = "Feed or signal a job";
+    const DESCRIPTION: &'static str = "Write to a job's stdin (started with interactive or pty), end its stdin, or send it a signal.";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: false,
+    };
+
+    fn output_schema() -> Option<Arc<JsonObject>> {
+        Some(schema::output::<Record>())
+    }
+
+    async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let close = parameters.close_input.unwrap_or(false);
+        if parameters.text.is_none() && !close && parameters.signal.is_none() {
+            return Err(ToolError::invalid(
+                "ssh_input needs text, closeInput or signal".to_owned(),
+            ));
+        }
+        let job = call.supervisor.job(&parameters.job).await?;
+        if job.ended().is_some() {
+            return Err(ended(&job));
+        }
+        let written = match parameters.text {
+            Some(text) => write(&job, text.into_bytes().into()).await?,
+            None => 0,
+        };
+        let closed = close && close_input(&job).await;
+        if let Some(signal) = parameters.signal
+            && !job.signal(signal.name())
+        {
+            return Err(ended(&job));
+        }
+        let record = Record {
+            job: job.name.clone(),
+            written_bytes: written,
+            closed,
+            signal: parameters.signal.map(|signal| signal.name().to_owned()),
+        };
+        record::result(&record, text(&record), &[])
+    }
+}
+
+fn ended(job: &JobRecord) -> ToolError {
+    let text = format!(
+        "job {} has ended; ssh_output(job: \"{}\") tells how",
+        job.name, job.name
+    );
+    ToolError::new(ErrorCode::JobEnded, text)
+}
+
+/// Queues the text in pieces. A command that does not read leaves some of it over, which is told.
+async fn write(job: &JobRecord, text: Bytes) -> Result<u64, ToolError> {
+    let Some(input) = job.input() else {
+        return Err(ToolError::invalid(format!(
+            "the stdin of job {} is closed; start the command with interactive: true to keep it open",
+            job.name
+        )));
+    };
+    let deadline = Instant::now() + limits::JOB_INPUT_TIMEOUT;
+    let mut written = 0;
+    while written < text.len() {
+        let end = (written + limits::JOB_INPUT_PIECE_BYTES).min(text.len());
+        match timeout_at(deadline, input.send(Piece::Data(text.slice(written..end)))).await {
+            Ok(Ok(())) => written = end,
+            Ok(Err(_)) => return Err(ended(job)),
+            Err(_) => break,
+        }
+    }
+    if written < text.len() {
+        let text = format!(
+            "job {} took {written} of {} bytes and reads no more; send the rest later, from byte {written} on",
+            job.name,
+            text.len()
+        );
+        return Err(ToolError::new(ErrorCode::TimedOut, text));
+    }
+    Ok(written as u64)
+}
+
+async fn close_input(job: &JobRecord) -> bool {
+    if job.pty
+        && let Some(input) = job.input()
+    {
+        let deadline = Instant::now() + limits::JOB_INPUT_TIMEOUT;
+        // A command that is gone needs no end of input.
+        let _ = timeout_at(
+            deadline,
+            input.send(Piece::Data(Bytes::from_static(CTRL_D))),
+        )
+        .await;
+        return true;
+    }
+    job.close_input()
+}
+
+fn text(record: &Record) -> String {
+    let mut done = Vec::new();
+    if record.written_bytes > 0 {
+        done.push(format!("wrote {} bytes", record.written_bytes));
+    }
+    if record.closed {
+        done.push("ended its stdin".to_owned());
+    }
+    if let Some(signal) = &record.signal {
+        done.push(format!("sent {signal}"));
+    }
+    if done.is_empty() {
+        done.push("its stdin had ended before".to_owned());
+    }
+    format!(
+        "job {}: {}; ssh_output(job: \"{}\", waitMs: 5000) shows what follows",
+        record.job,
+        done.join(", "),
+        record.job
+    )
+}

@@ -1,0 +1,234 @@
+//! `ssh_output`
+
+use std::sync::Arc;
+
+use regex::bytes::{Regex, RegexBuilder};
+use rmcp::model::CallToolResult;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::command_result::{self, Paging, Shown};
+use super::error::ToolError;
+use super::render::{self, Block, PageView};
+use super::{Call, Hints, Tool, parameters, progress};
+use crate::actors::job::record::JobRecord;
+use crate::actors::report::OutputWatch;
+use crate::limits;
+use crate::store::output::Stream;
+use crate::text::visible;
+
+/// The tool.
+pub(super) struct Output;
+
+/// Its parameters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    /// Job name
+    job: String,
+    /// Wait this long for the end or a full page; default 0, at most 50000
+    wait_ms: Option<u64>,
+    /// What to read; default both. screen: the terminal of a pty job
+    stream: Option<Selection>,
+    /// Start here, negative: from the end; default: what was not read yet
+    offset_bytes: Option<i64>,
+    /// Only lines that match this regular expression, with their numbers
+    grep: Option<String>,
+    /// Output shown, default 8192, at most 262144
+    max_output_bytes: Option<u64>,
+}
+
+/// What to read.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum Selection {
+    Stdout,
+    Stderr,
+    Both,
+    Screen,
+}
+
+impl Selection {
+    const fn stream(self) -> Option<Stream> {
+        match self {
+            Self::Stdout => Some(Stream::Stdout),
+            Self::Stderr => Some(Stream::Stderr),
+            Self::Both | Self::Screen => None,
+        }
+    }
+}
+
+impl Tool for Output {
+    type Parameters = Parameters;
+    const NAME: &'static str = "ssh_output";
+    const TITLE: &'static str = "Read a job";
+    const DESCRIPTION: &'static str = "Read the output of a job and learn its end. Returns what was not read yet, or pages by offsetBytes. With waitMs it waits for the end, so one call replaces many.";
+    const HINTS: Hints = Hints {
+        read_only: true,
+        destructive: false,
+        idempotent: false,
+    };
+
+    async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let wait = parameters::duration("waitMs", parameters.wait_ms, limits::WAIT_MAX)?
+            .unwrap_or_default();
+        let max = parameters::max_output(parameters.max_output_bytes)?;
+        let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
+        let record = call.supervisor.job(&parameters.job).await?;
+        let selection = parameters.stream.unwrap_or(Selection::Both);
+        if selection == Selection::Screen && !record.pty {
+            return Err(ToolError::invalid(format!(
+                "job {} has no terminal, so it has no screen; read stdout or stderr, or start it with pty: true",
+                record.name
+            )));
+        }
+        let stream = selection.stream();
+        let watch = OutputWatch::default();
+        watch.set(record.output.clone());
+        let _progress = progress::report_output(&call.context, watch);
+        let reader = Reader {
+            record: &record,
+            stream,
+            offset: parameters.offset_bytes,
+            max,
+        };
+        reader.wait(Instant::now() + wait, &call.context.ct).await;
+        let shown = match (selection, pattern) {
+            (Selection::Screen, _) => screen(&record),
+            (_, Some(pattern)) => reader.search(&pattern),
+            (_, None) => reader.page(),
+        };
+        Ok(command_result::write(&record.report(), &shown))
+    }
+}
+
+fn pattern(text: &str) -> Result<Regex, ToolError> {
+    // Bounded, because the pattern comes from a model and the automaton from the pattern.
+    let built = RegexBuilder::new(text)
+        .size_limit(limits::GREP_AUTOMATON_MAX_BYTES)
+        .build();
+    built.map_err(|error| ToolError::invalid(format!("grep: {error}")))
+}
+
+struct Reader<'a> {
+    record: &'a Arc<JobRecord>,
+    stream: Option<Stream>,
+    /// As given; without one, the mark.
+    offset: Option<i64>,
+    max: usize,
+}
+
+impl Reader<'_> {
+    /// Waits for the end of the job, a full page, or the end of the time.
+    async fn wait(&self, deadline: Instant, cancelled: &CancellationToken) {
+        let mut arrived = self.record.output.subscribe();
+        let ended = self.record.wait_ended();
+        tokio::pin!(ended);
+        while !self.has_page() {
+            tokio::select! {
+                () = &mut ended => return,
+                () = cancelled.cancelled() => return,
+                () = sleep_until(deadline) => return,
+                // The sender lives as long as the record.
+                _ = arrived.changed() => {}
+            }
+        }
+    }
+
+    fn has_page(&self) -> bool {
+        let length = self.record.output.lock().len(self.stream);
+        length.saturating_sub(self.start(length)) >= self.max as u64
+    }
+
+    fn start(&self, length: u64) -> u64 {
+        match self.offset {
+            None => self.record.mark(self.stream),
+            Some(offset) if offset < 0 => length.saturating_sub(offset.unsigned_abs()),
+            Some(offset) => offset.unsigned_abs(),
+        }
+    }
+
+    /// An explicit offset does not move the mark.
+    fn page(&self) -> Shown {
+        let ended = self.record.ended().is_some();
+        let show = command_result::show(self.record.pty);
+        let output = self.record.output.lock();
+        let start = self.start(output.len(self.stream));
+        let view = fitting(self.max, |max| {
+            render::page(&output, self.stream, start, max, ended, show)
+        });
+        if self.offset.is_none() {
+            self.record.set_mark(self.stream, view.next_offset);
+        }
+        let paging = Paging {
+            next_offset: view.next_offset,
+            remaining: view.remaining,
+            stream: self.stream,
+            explicit: self.offset.is_some(),
+        };
+        Shown {
+            blocks: view.blocks,
+            escaped: view.escaped,
+            omitted: 0,
+            paging: Some(paging),
+            remark: None,
+        }
+    }
+
+    /// A search looks at everything unless told where to start.
+    fn search(&self, pattern: &Regex) -> Shown {
+        let output = self.record.output.lock();
+        let start = self
+            .offset
+            .map_or(0, |_| self.start(output.len(self.stream)));
+        let found = render::grep(&output, self.stream, start, pattern, self.max);
+        let remark = match (found.found, found.shown) {
+            (0, _) => "no line matches".to_owned(),
+            (found, shown) if found == shown => format!("{found} matching lines"),
+            (found, shown) => {
+                format!("{shown} of {found} matching lines; raise maxOutputBytes or narrow grep")
+            }
+        };
+        let block = Block::Text {
+            stream: self.stream.unwrap_or(Stream::Stdout),
+            text: found.text,
+        };
+        let blocks = (found.found > 0).then_some(block).into_iter().collect();
+        Shown {
+            blocks,
+            escaped: found.escaped,
+            omitted: 0,
+            paging: None,
+            remark: Some(remark),
+        }
+    }
+}
+
+/// Escapes make text longer; the page shrinks until the whole fits into a result.
+fn fitting(max: usize, page: impl Fn(usize) -> PageView) -> PageView {
+    let mut budget = max;
+    loop {
+        let view = page(budget);
+        if command_result::fits(&view.blocks) || budget <= 1 {
+            return view;
+        }
+        budget /= 2;
+    }
+}
+
+fn screen(record: &JobRecord) -> Shown {
+    let text = visible(record.screen().as_bytes()).text;
+    let block = Block::Text {
+        stream: Stream::Stdout,
+        text,
+    };
+    Shown {
+        blocks: vec![block],
+        escaped: 0,
+        omitted: 0,
+        paging: None,
+        remark: Some("the screen as it is now".to_owned()),
+    }
+}
