@@ -33,6 +33,8 @@ pub const JOBS_ENDED_KEPT: usize = 100;
 pub const ENDED_JOBS_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Output that the ended jobs of all sessions keep together, in memory and in temporary files.
 pub const ENDED_JOBS_KEPT_BYTES: u64 = 1024 * 1024 * 1024;
+/// Output that is played again to show a terminal's screen: full-screen programs redraw within less.
+pub const SCREEN_REPLAY_BYTES: usize = 256 * 1024;
 /// Memory of the automaton that a `grep` pattern becomes: patterns come from a model.
 pub const GREP_AUTOMATON_MAX_BYTES: usize = 1024 * 1024;
 /// Silence after which a prompt-like last line means that a command waits for input.
@@ -95,6 +97,12 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the answer to one channel-open request.
 pub const CHANNEL_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time to get the channel on which commands are ended: one is kept for this where the bound is known.
+pub const CONTROL_CHANNEL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a message to leave on a link that takes no bytes.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for a command's last output after its exit status, while more keeps coming.
+pub const STREAM_DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Time for the agent to list its keys; a stale socket may accept and never answer.
 pub const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a private key file: the largest RSA key takes a fraction of it.
@@ -119,6 +127,8 @@ pub const LINK_PROVEN_AFTER: Duration = Duration::from_secs(10);
 pub const HANDSHAKES_MAX: usize = 16;
 /// Handshakes at once to one destination: OpenSSH 9.8 and later penalises a source address.
 pub const HANDSHAKES_PER_DESTINATION_MAX: usize = 4;
+/// `ssh -G` processes at once.
+pub const RESOLUTIONS_MAX: usize = 8;
 /// Crashes of one session actor within [`RESTART_PERIOD`] that are mended by a restart.
 pub const RESTART_INTENSITY: usize = 3;
 /// Period over which [`RESTART_INTENSITY`] counts.

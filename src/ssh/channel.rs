@@ -19,10 +19,10 @@ use super::connection::Connection;
 use super::error;
 use crate::limits;
 
-/// How long a refusal is taken as the server's bound: what holds a channel may end unseen.
-const BOUND_FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
-/// A channel that was just closed may take the server a moment to count as free.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+/// Age after which a refusal is put to the test again, by the spare channel and never by a command.
+const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(30);
+/// How often a waiting command looks by itself; normally it is told.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why no channel could be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -53,18 +53,60 @@ pub enum ChannelError {
 pub struct Channels {
     connection: Arc<Connection>,
     pool: Mutex<Pool>,
-    freed: Notify,
+    /// Something about the pool is different now.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
-    spare: Option<Channel<Msg>>,
-    /// A refill is on its way.
-    refilling: bool,
-    /// Channels in use, the spare one not counted.
-    open: usize,
+    /// Open and unused: the spare one, or what a call left behind that did not wait for it.
+    idle: Vec<Channel<Msg>>,
+    /// Requests under way.
+    opening: usize,
+    /// Channels in use.
+    leased: usize,
     /// What the server was seen to allow, and when.
     bound: Option<(usize, Instant)>,
+    /// Why the last request failed.
+    failure: Option<ChannelError>,
+    /// How long a request took at least: the round trip.
+    round_trip: Option<Duration>,
+}
+
+impl Pool {
+    fn total(&self) -> usize {
+        self.idle.len() + self.opening + self.leased
+    }
+
+    /// Whether a channel may be taken into use. Commands leave one for ending commands.
+    fn may_lease(&self, for_command: bool) -> bool {
+        let Some((bound, _)) = self.bound else {
+            return true;
+        };
+        let kept = usize::from(for_command && bound > 1);
+        self.leased + kept < bound
+    }
+
+    fn may_open(&self) -> bool {
+        self.bound.is_none_or(|(bound, _)| self.total() < bound)
+    }
+
+    /// A failure that leaves nothing to wait for: nothing is open, and nothing is on its way or it hangs.
+    fn final_failure(&mut self) -> Option<ChannelError> {
+        let hangs = self.failure == Some(ChannelError::Silent);
+        let hopeless = self.leased == 0 && self.idle.is_empty() && (self.opening == 0 || hangs);
+        if hopeless { self.failure.take() } else { None }
+    }
+
+    /// A channel that is still usable, if there is one.
+    fn take_idle(&mut self) -> Option<Channel<Msg>> {
+        while let Some(mut channel) = self.idle.pop() {
+            if is_open(&mut channel) {
+                return Some(channel);
+            }
+        }
+        None
+    }
 }
 
 /// An open session channel and its place in the count.
@@ -73,14 +115,14 @@ pub(crate) struct Lease {
     pub(crate) place: Place,
 }
 
-/// Counts one open channel; dropping it gives the place back. Close the channel first.
+/// Counts one channel in use; dropping it gives the place back. Close the channel first.
 pub(crate) struct Place(Arc<Channels>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.pool().open -= 1;
-        self.0.freed.notify_one();
+        self.0.pool().leased -= 1;
         self.0.refill();
+        self.0.changed.notify_waiters();
     }
 }
 
@@ -90,7 +132,7 @@ impl Channels {
         let channels = Arc::new(Self {
             connection,
             pool: Mutex::default(),
-            freed: Notify::new(),
+            changed: Notify::new(),
         });
         channels.refill();
         channels
@@ -99,6 +141,11 @@ impl Channels {
     /// The connection underneath.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// The shortest time that the server took to answer; nothing before its first answer.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.pool().round_trip
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -110,123 +157,125 @@ impl Channels {
         self: &Arc<Self>,
         deadline: Instant,
     ) -> Result<Lease, ChannelError> {
-        loop {
-            if let Some(place) = self.reserve(true) {
-                match self.open(place).await {
-                    Err(ChannelError::NoneFree { .. }) => {}
-                    result => return result,
-                }
-            }
-            let freed = timeout_at(
-                deadline.min(Instant::now() + RETRY_DELAY * 4),
-                self.freed.notified(),
-            );
-            let _ = freed.await;
-            if Instant::now() >= deadline {
-                return Err(ChannelError::NoneFree {
-                    open: self.pool().open,
-                });
-            }
-        }
+        self.lease(deadline, true).await
     }
 
-    /// A channel for ending a command: may use the one that is kept free, and does not wait.
+    /// A channel for ending a command: may use the one that is kept for this.
     pub(crate) async fn acquire_control(self: &Arc<Self>) -> Result<Lease, ChannelError> {
-        match self.reserve(false) {
-            Some(place) => self.open(place).await,
-            None => Err(ChannelError::NoneFree {
-                open: self.pool().open,
-            }),
+        self.lease(Instant::now() + limits::CONTROL_CHANNEL_TIMEOUT, false)
+            .await
+    }
+
+    async fn lease(
+        self: &Arc<Self>,
+        deadline: Instant,
+        for_command: bool,
+    ) -> Result<Lease, ChannelError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no news is missed.
+            changed.as_mut().enable();
+            if let Some(result) = self.try_lease(for_command) {
+                return result;
+            }
+            if self.connection.is_closed() {
+                return Err(ChannelError::Closed(self.connection.ended().await));
+            }
+            let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
+            if timeout_at(look_again, changed).await.is_err() && Instant::now() >= deadline {
+                return Err(self.none_in_time());
+            }
         }
     }
 
-    /// Takes a place in the count unless the known bound forbids it.
-    fn reserve(self: &Arc<Self>, keep_one_free: bool) -> Option<Place> {
-        let mut pool = self.pool();
-        let bound = pool
-            .bound
-            .filter(|(_, seen)| seen.elapsed() < BOUND_FORGOTTEN_AFTER);
-        if let Some((bound, _)) = bound {
-            let kept = usize::from(keep_one_free && bound > 1);
-            if pool.open + kept >= bound {
-                return None;
+    /// A lease, a failure that waiting cannot mend, or nothing yet.
+    fn try_lease(self: &Arc<Self>, for_command: bool) -> Option<Result<Lease, ChannelError>> {
+        let leased = {
+            let mut pool = self.pool();
+            if let Some(failure) = pool.final_failure() {
+                return Some(Err(failure));
             }
-        }
-        pool.open += 1;
-        Some(Place(Arc::clone(self)))
+            let channel = if pool.may_lease(for_command) {
+                pool.take_idle()
+            } else {
+                None
+            };
+            pool.leased += usize::from(channel.is_some());
+            channel
+        };
+        let lease = leased.map(|channel| Lease {
+            channel,
+            place: Place(Arc::clone(self)),
+        });
+        self.refill();
+        lease.map(Ok)
     }
 
-    async fn open(self: &Arc<Self>, place: Place) -> Result<Lease, ChannelError> {
-        let spare = self.pool().spare.take();
-        if let Some(mut channel) = spare
-            && is_open(&mut channel)
-        {
-            self.refill();
-            return Ok(Lease { channel, place });
+    fn none_in_time(&self) -> ChannelError {
+        let pool = self.pool();
+        if pool.opening > 0 && pool.leased == 0 {
+            return ChannelError::Silent;
         }
-        match self.request().await {
-            Ok(channel) => {
-                self.refill();
-                Ok(Lease { channel, place })
-            }
-            Err(ChannelError::Refused(reason)) => {
-                let in_use = {
-                    let mut pool = self.pool();
-                    let others = pool.open - 1;
-                    pool.bound = (others > 0).then(|| (others, Instant::now()));
-                    others
-                };
-                drop(place);
-                if in_use == 0 {
-                    Err(ChannelError::Refused(reason))
-                } else {
-                    Err(ChannelError::NoneFree { open: in_use })
-                }
-            }
-            Err(error) => Err(error),
-        }
+        ChannelError::NoneFree { open: pool.leased }
     }
 
-    async fn request(&self) -> Result<Channel<Msg>, ChannelError> {
-        if self.connection.is_closed() {
-            return Err(ChannelError::Closed(self.connection.ended().await));
-        }
-        let open = self.connection.handle().channel_open_session();
-        match timeout(limits::CHANNEL_OPEN_TIMEOUT, open).await {
-            Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                Err(ChannelError::Refused(format!("{reason:?}")))
-            }
-            Ok(Err(error)) => Err(ChannelError::Closed(error::reason(&error))),
-            Err(_) => Err(ChannelError::Silent),
-        }
-    }
-
-    /// Opens the spare channel in the background, unless that would take the last one of the server's.
+    /// Keeps one channel open ahead, within what the server allows.
     fn refill(self: &Arc<Self>) {
         {
             let mut pool = self.pool();
-            let known_full = pool.bound.is_some_and(|(bound, _)| pool.open >= bound);
-            if pool.refilling || pool.spare.is_some() || known_full || self.connection.is_closed() {
+            let stale = pool
+                .bound
+                .is_some_and(|(_, seen)| seen.elapsed() >= BOUND_RETRIED_AFTER);
+            let enough = !pool.idle.is_empty() || pool.opening > 0;
+            if enough || !(pool.may_open() || stale) || self.connection.is_closed() {
                 return;
             }
-            pool.refilling = true;
+            pool.opening += 1;
         }
         let channels = Arc::clone(self);
-        tokio::spawn(async move {
-            let opened = channels.request().await;
-            let mut pool = channels.pool();
-            pool.refilling = false;
-            match opened {
-                Ok(channel) => pool.spare = Some(channel),
-                Err(ChannelError::Refused(_)) => {
-                    pool.bound = Some((pool.open.max(1), Instant::now()))
-                }
-                Err(_) => {}
+        // A task of its own: russh never closes a channel whose asker went away before it was confirmed.
+        tokio::spawn(async move { channels.open().await });
+    }
+
+    async fn open(self: Arc<Self>) {
+        let started = Instant::now();
+        let request = self.connection.handle().channel_open_session();
+        tokio::pin!(request);
+        let answer = match timeout(limits::CHANNEL_OPEN_TIMEOUT, &mut request).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.pool().failure = Some(ChannelError::Silent);
+                self.changed.notify_waiters();
+                request.await
             }
-            drop(pool);
-            channels.freed.notify_one();
-        });
+        };
+        self.opened(answer, started.elapsed());
+        self.changed.notify_waiters();
+    }
+
+    fn opened(&self, answer: Result<Channel<Msg>, russh::Error>, took: Duration) {
+        let mut pool = self.pool();
+        pool.opening -= 1;
+        match answer {
+            Ok(channel) => {
+                pool.idle.push(channel);
+                pool.failure = None;
+                pool.round_trip = Some(pool.round_trip.map_or(took, |shortest| shortest.min(took)));
+                let total = pool.total();
+                pool.bound = pool.bound.filter(|(bound, _)| total <= *bound);
+            }
+            Err(russh::Error::ChannelOpenFailure(reason)) => {
+                let allowed = pool.total();
+                // Beside others it is the bound; the first one of all is a refusal.
+                if allowed > 0 {
+                    pool.bound = Some((allowed, Instant::now()));
+                } else {
+                    pool.failure = Some(ChannelError::Refused(format!("{reason:?}")));
+                }
+            }
+            Err(error) => pool.failure = Some(ChannelError::Closed(error::reason(&error))),
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! One authenticated SSH connection: russh's handle, what is known of the peer, and the news of its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{self, DisconnectReason, Handle, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
 use super::auth::AuthMethod;
 use super::error::{self, HandlerError, SshError};
 use super::host_keys::{KnownHosts, Verdict};
+use crate::limits;
 
 /// The host key that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub struct Connection {
     _cut: DropGuard,
     /// Held while an exec request goes out, so that their order is known: see `kill.rs`.
     start_order: tokio::sync::Mutex<()>,
+    /// The account does not run helper scripts: see `kill.rs`.
+    helper_is_useless: AtomicBool,
     /// Commands whose process should be alive on the host, oldest first.
     started: Mutex<Vec<u64>>,
 }
@@ -83,6 +88,7 @@ impl Connection {
             ended,
             _cut: cut,
             start_order: tokio::sync::Mutex::default(),
+            helper_is_useless: AtomicBool::new(false),
             started: Mutex::default(),
         })
     }
@@ -118,15 +124,24 @@ impl Connection {
 
     /// Says goodbye (RFC 4253 section 11.1) and lets the link end. Does not touch remote processes.
     pub async fn close(&self) {
-        // An error means that the connection is gone already, which is what was asked for.
-        let _ = self
+        // A failure means that the connection is gone or takes nothing; dropping it cuts it.
+        let goodbye = self
             .handle
-            .disconnect(russh::Disconnect::ByApplication, "", "en")
-            .await;
+            .disconnect(russh::Disconnect::ByApplication, "", "en");
+        let _ = timeout(limits::SEND_TIMEOUT, goodbye).await;
     }
 
     pub(crate) fn handle(&self) -> &Handle<ClientHandler> {
         &self.handle
+    }
+
+    /// Whether a helper script was tried on this connection and something else answered.
+    pub(crate) fn helper_is_useless(&self) -> bool {
+        self.helper_is_useless.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_useless_helper(&self) {
+        self.helper_is_useless.store(true, Ordering::Relaxed);
     }
 
     /// The lock under which exec requests go out one after the other.

@@ -141,10 +141,16 @@ impl Dialer {
         }
     }
 
+    /// `ssh -G` has a limit of its own; a bound on their number keeps a thousand sessions that lose the network
+    /// together from starting a thousand processes.
+    async fn resolve(&self, target: &ResolveRequest) -> Result<ResolvedHost, SshError> {
+        let _slot = self.slots.for_resolution().await;
+        self.network.resolve(target).await
+    }
+
     /// Connects, verifies the host key and authenticates, within the connect timeout.
     pub async fn dial(&self, request: &DialRequest) -> Result<Arc<Connection>, SshError> {
-        let started = Instant::now();
-        let host = self.network.resolve(&request.target).await?;
+        let host = self.resolve(&request.target).await?;
         host.require_supported()?;
         let whole = request
             .connect_timeout
@@ -153,24 +159,31 @@ impl Dialer {
             .min(limits::CONNECT_TIMEOUT_MAX);
         let clock = PhaseClock {
             host: &host,
-            started,
+            started: Instant::now(),
             whole,
         };
         let policy = host_key_policy(&host);
-        let known_hosts = tokio::task::spawn_blocking(move || KnownHosts::load(policy))
-            .await
+        let load = tokio::task::spawn_blocking(move || KnownHosts::load(policy));
+        let known_hosts = clock
+            .run(Phase::Keys, whole, load)
+            .await?
             .map_err(|error| SshError::Config(format!("host key check failed: {error}")))??;
         let known_hosts = Arc::new(known_hosts);
         let config = Arc::new(client_config(&host, &known_hosts)?);
         let load = auth::load_keys(&host, &request.target, &request.credentials);
         let keys = clock.run(Phase::Keys, limits::AUTH_TIMEOUT, load).await??;
 
-        let _slot = clock
-            .run(Phase::Queue, whole, self.slots.acquire(&host))
+        // The destination's slot covers its TCP connect; the slot of all does not, so that hosts that do not
+        // answer cannot keep others waiting.
+        let _destination = clock
+            .run(Phase::Queue, whole, self.slots.for_destination(&host))
             .await?;
         let stream = clock
             .run(Phase::Tcp, whole, self.network.connect(&host))
             .await??;
+        let _handshake = clock
+            .run(Phase::Queue, whole, self.slots.for_handshake())
+            .await?;
         let check = HostKeyCheck {
             known_hosts,
             pin: request.pin.clone(),
@@ -178,7 +191,9 @@ impl Dialer {
         };
         let (handler, ends) = ClientHandler::new(check);
         let cut = CancellationToken::new();
-        let stream = Severable::new(stream, cut.clone());
+        let stall_limit =
+            config.keepalive_interval.unwrap_or_default() * (config.keepalive_max as u32 + 1);
+        let stream = Severable::new(stream, cut.clone()).with_stall_limit(stall_limit);
         let cut = cut.drop_guard();
         let handshake = client::connect_stream(config, stream, handler);
         let mut handle = clock
@@ -291,6 +306,7 @@ fn facts(
 /// Bounds the handshakes that are under way, over all and for each destination.
 struct HandshakeSlots {
     all: Arc<Semaphore>,
+    resolutions: Arc<Semaphore>,
     by_destination: Mutex<HashMap<(String, u16), Weak<Semaphore>>>,
 }
 
@@ -298,21 +314,25 @@ impl Default for HandshakeSlots {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits::HANDSHAKES_MAX)),
+            resolutions: Arc::new(Semaphore::new(limits::RESOLUTIONS_MAX)),
             by_destination: Mutex::new(HashMap::new()),
         }
     }
 }
 
 impl HandshakeSlots {
-    /// The destination's slot first: waiting for one host must not hold a slot that another could use.
-    async fn acquire(&self, host: &ResolvedHost) -> [Option<OwnedSemaphorePermit>; 2] {
-        let destination = self
-            .destination(&host.host_name, host.port)
-            .acquire_owned()
-            .await
-            .ok();
-        let all = Arc::clone(&self.all).acquire_owned().await.ok();
-        [destination, all]
+    async fn for_destination(&self, host: &ResolvedHost) -> Option<OwnedSemaphorePermit> {
+        let slots = self.destination(&host.host_name, host.port);
+        // The semaphores are never closed.
+        slots.acquire_owned().await.ok()
+    }
+
+    async fn for_handshake(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.all).acquire_owned().await.ok()
+    }
+
+    async fn for_resolution(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.resolutions).acquire_owned().await.ok()
     }
 
     fn destination(&self, host: &str, port: u16) -> Arc<Semaphore> {

@@ -21,6 +21,8 @@ use crate::store::output::Stream;
 
 /// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
 const EXTENDED_DATA_STDERR: u32 = 1;
+/// Longest name of a signal.
+const SIGNAL_NAME_MAX_CHARS: usize = 16;
 /// How long the end of the connection may take to follow the end of a channel.
 const LOSS_GRACE: Duration = Duration::from_secs(1);
 
@@ -145,11 +147,11 @@ impl Started {
     /// Drains the channel into the sink until the command has ended.
     pub(crate) async fn run(
         mut self,
-        mut feed: Feed,
+        feed: Feed,
         stop: CancellationToken,
         mut sink: impl FnMut(Stream, &[u8]) + Send,
     ) -> Finished {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new(self.channels.round_trip());
         let mut killing = Killing::No;
         let mut last_signal = "";
         let id = self.running.as_ref().map_or(0, |running| running.id);
@@ -157,8 +159,9 @@ impl Started {
             let feeding = write_input(&self.write, feed.input);
             let helper = kill::by_helper(&self.channels, id);
             let requests = kill::by_request(&self.write, &mut last_signal);
-            tokio::pin!(feeding, helper, requests);
-            let mut fed = false;
+            let signalling = send_signals(&self.channels, id, &self.write, feed.signals);
+            tokio::pin!(feeding, helper, requests, signalling);
+            let (mut fed, mut signalled) = (false, false);
             while !progress.is_over(&killing) {
                 // Not biased: a flood of output must not starve the end of the command.
                 tokio::select! {
@@ -169,10 +172,7 @@ impl Started {
                         }
                     }
                     () = &mut feeding, if !fed => fed = true,
-                    Some(name) = feed.signals.recv() => {
-                        // An error means that the channel is gone, which the reader sees.
-                        let _ = self.write.signal(signal(name)).await;
-                    }
+                    () = &mut signalling, if !signalled => signalled = true,
                     () = stop.cancelled(), if killing == Killing::No && progress.end.is_none() => {
                         killing = Killing::ByHelper;
                     }
@@ -207,20 +207,24 @@ impl Started {
     }
 
     async fn finish(self, progress: Progress, kill: Option<KillReport>) -> Finished {
-        let connection = self.channels.connection();
-        // An error means that the connection is gone, which closes the channel too.
-        let _ = self.write.close().await;
+        let connection = Arc::clone(self.channels.connection());
+        // Nobody reads any more, so nothing may wait for that.
+        drop(self.read);
+        // A failure means that the connection is gone or takes nothing, which ends the channel too.
+        let _ = timeout(limits::SEND_TIMEOUT, self.write.close()).await;
         drop(self.running);
         drop(self.place);
         let held_by_background = progress.end.is_some() && !progress.streams_ended;
         let end = match progress.end {
             Some(end) => end,
             None if kill.is_some() && !connection.is_closed() => End::Unseen,
+            // Some appliances never tell a status; their connection lives on.
+            None if progress.closed && !connection.is_closed() => {
+                End::Lost("the server closed the channel without an exit status".to_owned())
+            }
             None => match timeout(LOSS_GRACE, connection.ended()).await {
                 Ok(reason) => End::Lost(reason),
-                Err(_) => {
-                    End::Lost("the server closed the channel without an exit status".to_owned())
-                }
+                Err(_) => End::Lost("the channel ended without a word".to_owned()),
             },
         };
         Finished {
@@ -253,14 +257,31 @@ struct Progress {
     /// No message can come any more.
     drained: bool,
     timed_out: bool,
-    /// When background processes have had their time to let go of the streams.
+    /// Silence after the status that means that a background process holds the streams.
+    quiet: Duration,
+    /// When the streams have been silent for long enough.
     drain_until: Option<Instant>,
+    /// When even a background process that keeps writing is no longer listened to.
+    drain_longest: Option<Instant>,
     /// When the end of a killed command is no longer waited for.
     give_up_at: Option<Instant>,
 }
 
 impl Progress {
+    fn new(round_trip: Option<Duration>) -> Self {
+        let quiet = round_trip.unwrap_or_default() * 2;
+        Self {
+            quiet: quiet.max(limits::STREAM_DRAIN),
+            ..Self::default()
+        }
+    }
+
     fn note(&mut self, message: Option<ChannelMsg>, sink: &mut impl FnMut(Stream, &[u8])) {
+        if let Some(ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. }) = message {
+            // sshd sends the status as soon as the process is gone; its last output may still be on the way.
+            let longest = self.drain_longest;
+            self.drain_until = longest.map(|longest| longest.min(Instant::now() + self.quiet));
+        }
         match message {
             Some(ChannelMsg::Data { data }) => sink(Stream::Stdout, &data),
             Some(ChannelMsg::ExtendedData {
@@ -288,7 +309,9 @@ impl Progress {
 
     fn ended(&mut self, end: End) {
         self.end = Some(end);
-        self.drain_until = Some(Instant::now() + limits::STREAM_DRAIN);
+        let now = Instant::now();
+        self.drain_until = Some(now + self.quiet);
+        self.drain_longest = Some(now + limits::STREAM_DRAIN_MAX);
     }
 
     /// The exit status may come before or after the end of the streams; both make the end.
@@ -325,6 +348,22 @@ async fn write_input(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<In
     let _ = write.eof().await;
 }
 
+/// Sends the signals that are asked for. sshd takes signal requests only from accounts other than root, so a
+/// helper on the host goes first.
+async fn send_signals(
+    channels: &Arc<Channels>,
+    id: u64,
+    write: &ChannelWriteHalf<Msg>,
+    mut signals: mpsc::Receiver<&'static str>,
+) {
+    while let Some(name) = signals.recv().await {
+        if !kill::signal_by_helper(channels, id, name).await {
+            // A failure means that the channel is gone, which the reader sees.
+            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal(name))).await;
+        }
+    }
+}
+
 fn signal(name: &'static str) -> Sig {
     match name {
         "INT" => Sig::INT,
@@ -337,10 +376,17 @@ fn signal(name: &'static str) -> Sig {
     }
 }
 
-/// The name of a signal as it stands in RFC 4254, without `SIG`. A server may send any text.
+/// The name of a signal as it stands in RFC 4254, without `SIG`. A server may send any text, and the name
+/// stands in a line of ours: what is no name becomes `unknown`.
 fn signal_text(signal: &Sig) -> String {
-    match signal {
-        Sig::Custom(name) => super::error::quoted(name),
-        other => format!("{other:?}"),
+    let Sig::Custom(name) = signal else {
+        return format!("{signal:?}");
+    };
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    let name = name.split('@').next().unwrap_or_default();
+    if (1..=SIGNAL_NAME_MAX_CHARS).contains(&name.len()) && name.chars().all(is_name) {
+        name.to_owned()
+    } else {
+        "unknown".to_owned()
     }
 }

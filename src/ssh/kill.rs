@@ -19,7 +19,7 @@ use super::command::{quote, token};
 use crate::limits;
 
 /// `$0` token, `$1` number of commands that should be running, `$2` which of them (0: all), `$3` steps of
-/// 50 ms between the signals. No single quote, backslash or exclamation mark: every login shell must read it.
+/// 50 ms between the signals, `$4` one signal to send instead of all that. No single quote, backslash or exclamation mark: every login shell must read it.
 ///
 /// Linux lists children in the order of their creation; elsewhere only a single child is unmistakable.
 const SCRIPT: &str = concat!(
@@ -33,6 +33,7 @@ const SCRIPT: &str = concat!(
     r#"if [ "$2" = 0 ] || [ "$k" = "$2" ]; then t="$t -$p"; fi; done; "#,
     r#"[ "$2" = 0 ] || [ "$k" = "$1" ] || t=; "#,
     r#"[ -z "$t" ] && { echo "$0 unsure $k"; exit; }; echo "$0 found"; "#,
+    r#"[ -n "$4" ] && { kill -s $4 -- $t && echo "$0 sent"; exit; }; "#,
     r#"for s in INT TERM KILL; do kill -s $s -- $t 2>/dev/null; w=0; while [ $w -lt $3 ]; do "#,
     r#"a=; for g in $t; do kill -s 0 -- $g 2>/dev/null && a=1; done; "#,
     r#"[ -z "$a" ] && { echo "$0 gone $s"; exit; }; "#,
@@ -64,44 +65,105 @@ pub struct KillReport {
 /// Ends one command with a helper. Nothing comes back when no helper could do it: see [`by_request`].
 pub(crate) async fn by_helper(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
     for _ in 0..FIND_TRIES {
-        match timeout(limits::KILL_TIMEOUT, help(channels, Some(id), STEPS)).await {
+        match timeout(
+            limits::KILL_TIMEOUT,
+            help(channels, Some(id), Work::End { steps: STEPS }),
+        )
+        .await
+        {
             Ok(Helped::Report(report)) => return Some(report),
             Ok(Helped::Unsure) => sleep(FIND_DELAY).await,
-            Ok(Helped::Unavailable) | Err(_) => break,
+            Ok(Helped::Sent | Helped::Unavailable) | Err(_) => break,
         }
     }
     None
+}
+
+/// Sends one signal with a helper; false when no helper could do it.
+pub(crate) async fn signal_by_helper(
+    channels: &Arc<Channels>,
+    id: u64,
+    name: &'static str,
+) -> bool {
+    for _ in 0..FIND_TRIES {
+        match timeout(
+            limits::KILL_TIMEOUT,
+            help(channels, Some(id), Work::Signal { name }),
+        )
+        .await
+        {
+            Ok(Helped::Sent) => return true,
+            Ok(Helped::Unsure) => sleep(FIND_DELAY).await,
+            Ok(Helped::Report(_) | Helped::Unavailable) | Err(_) => break,
+        }
+    }
+    false
 }
 
 /// Ends one command by signal requests on its own channel, where the caller sees its end.
 pub(crate) async fn by_request(write: &ChannelWriteHalf<Msg>, last: &mut &'static str) {
     for (signal, name) in [(Sig::INT, "INT"), (Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
         *last = name;
-        if write.signal(signal).await.is_err() {
+        if !matches!(
+            timeout(limits::SEND_TIMEOUT, write.signal(signal)).await,
+            Ok(Ok(()))
+        ) {
             break;
         }
         sleep(limits::KILL_STEP).await;
     }
 }
 
-/// Starts the end of every command of a connection and comes back as soon as the host has begun with it.
-pub async fn end_all(channels: &Arc<Channels>) {
+/// Starts the end of every command of a connection and comes back as soon as the host has begun with it. False
+/// when no helper could do it.
+pub async fn end_all(channels: &Arc<Channels>) -> bool {
     if channels.connection().started().is_empty() {
-        return;
+        return true;
     }
-    let _ = help(channels, None, STEPS_AT_SHUTDOWN).await;
+    let helped = help(
+        channels,
+        None,
+        Work::End {
+            steps: STEPS_AT_SHUTDOWN,
+        },
+    )
+    .await;
+    matches!(helped, Helped::Report(_))
+}
+
+/// What a helper is asked to do.
+#[derive(Clone, Copy)]
+enum Work {
+    /// INT, TERM and KILL, so many steps apart.
+    End { steps: u128 },
+    /// One signal.
+    Signal { name: &'static str },
+}
+
+impl Work {
+    fn arguments(self) -> String {
+        match self {
+            Self::End { steps } => steps.to_string(),
+            Self::Signal { name } => format!("0 {name}"),
+        }
+    }
 }
 
 enum Helped {
     /// The helper did its work.
     Report(KillReport),
+    /// The helper sent the signal.
+    Sent,
     /// The host's count of commands is not ours; nothing was touched.
     Unsure,
     /// No helper could be run.
     Unavailable,
 }
 
-async fn help(channels: &Arc<Channels>, id: Option<u64>, steps: u128) -> Helped {
+async fn help(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+    if channels.connection().helper_is_useless() {
+        return Helped::Unavailable;
+    }
     let Ok(mut lease) = channels.acquire_control().await else {
         return Helped::Unavailable;
     };
@@ -120,9 +182,10 @@ async fn help(channels: &Arc<Channels>, id: Option<u64>, steps: u128) -> Helped 
     };
     let token = token();
     let line = format!(
-        "exec sh -c {} {token} {} {position} {steps}",
+        "exec sh -c {} {token} {} {position} {}",
         quote(SCRIPT),
-        started.len()
+        started.len(),
+        work.arguments()
     );
     if lease.channel.exec(true, line).await.is_err() {
         return Helped::Unavailable;
@@ -145,13 +208,17 @@ async fn help(channels: &Arc<Channels>, id: Option<u64>, steps: u128) -> Helped 
             gone: None,
         }),
         (Some(_), _) => Helped::Unsure,
-        (None, _) => Helped::Unavailable,
+        (None, _) => {
+            // Something else answered: a ForceCommand, or no POSIX shell. It is not run again.
+            channels.connection().note_useless_helper();
+            Helped::Unavailable
+        }
     };
     close(lease, helped).await
 }
 
 async fn close(lease: Lease, helped: Helped) -> Helped {
-    let _ = lease.channel.close().await;
+    let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
     helped
 }
 
@@ -195,8 +262,9 @@ impl Report {
 
     async fn outcome(&mut self, lease: &mut Lease) -> Helped {
         let is_last = |said: &[String]| {
-            said.last()
-                .is_some_and(|words| words.starts_with("gone") || words == "left")
+            said.last().is_some_and(|words| {
+                words.starts_with("gone") || words == "left" || words == "sent"
+            })
         };
         match self.wait_for(lease, is_last).await.as_deref() {
             Some("gone INT") => Helped::Report(KillReport {
@@ -211,6 +279,7 @@ impl Report {
                 signal: "KILL",
                 gone: Some(true),
             }),
+            Some("sent") => Helped::Sent,
             Some("left") => Helped::Report(KillReport {
                 signal: "KILL",
                 gone: Some(false),

@@ -109,6 +109,11 @@ fn wire_bytes(block: &Block) -> usize {
 /// Writes the result of a command.
 pub(super) fn write(report: &CommandReport, shown: &Shown) -> CallToolResult {
     let mut content = vec![ContentBlock::text(status_line(report, shown))];
+    if let Outcome::ConnectionLost(reason) = &report.outcome {
+        // A block of its own, because a server may say anything when it hangs up.
+        let reason = visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS);
+        content.push(ContentBlock::text(format!("reason: {reason}")));
+    }
     content.extend(shown.blocks.iter().map(|shown| block(shown, report)));
     let mut result = CallToolResult::success(content);
     let mut meta = MetaObject::new();
@@ -138,13 +143,20 @@ fn status_line(report: &CommandReport, shown: &Shown) -> String {
             )
         }
         Outcome::Cancelled(kill) => format!("ended after {took}: {}", killed(kill.as_ref())),
-        Outcome::Running => format!(
-            "still running after {took} as job {job}; {}",
-            next_step(report)
-        ),
-        Outcome::ConnectionLost(reason) => format!(
-            "connection lost after {took}: whether the command finished is unknown; it was not run again; {}",
-            visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS)
+        Outcome::Running => {
+            let waits = report
+                .record
+                .as_ref()
+                .is_some_and(|record| !record.is_sent());
+            let what = if waits {
+                "not started"
+            } else {
+                "still running"
+            };
+            format!("{what} after {took} as job {job}; {}", next_step(report))
+        }
+        Outcome::ConnectionLost(_) => format!(
+            "connection lost after {took}: whether the command finished is unknown; it was not run again"
         ),
     };
     format!("{what} ({})", remarks(report, shown).join("; "))
@@ -153,11 +165,15 @@ fn status_line(report: &CommandReport, shown: &Shown) -> String {
 /// What to do about a command that goes on.
 fn next_step(report: &CommandReport) -> String {
     let job = &report.job;
-    match report.record.as_deref().and_then(waiting::prompt) {
-        Some(prompt) => format!(
-            "it seems to wait for input after \"{prompt}\": answer with ssh_input(job: \"{job}\", text: \"…\\n\")"
+    match report.record.as_deref() {
+        Some(record) if !record.is_sent() => format!(
+            "it waits for a free channel; ssh_output(job: \"{job}\", waitMs: 25000) waits on"
         ),
-        None => format!("ssh_output(job: \"{job}\", waitMs: 25000) waits for more"),
+        // The prompt itself is the host's text and stands below.
+        Some(record) if waiting::is_at_prompt(record) => format!(
+            "it seems to wait for input, see its last line; answer with ssh_input(job: \"{job}\", text: \"…\\n\")"
+        ),
+        _ => format!("ssh_output(job: \"{job}\", waitMs: 25000) waits for more"),
     }
 }
 

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::command_result::{self, Paging, Shown};
 use super::error::ToolError;
 use super::render::{self, Block, PageView};
-use super::{Call, Hints, Tool, parameters, progress};
+use super::{Call, Hints, Tool, exec, parameters, progress};
+use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::report::OutputWatch;
+use crate::error::ErrorCode;
 use crate::limits;
 use crate::store::output::Stream;
-use crate::text::visible;
 
 /// The tool.
 pub(super) struct Output;
@@ -89,18 +90,35 @@ impl Tool for Output {
         watch.set(record.output.clone());
         let _progress = progress::report_output(&call.context, watch);
         let reader = Reader {
-            record: &record,
+            record: Arc::clone(&record),
             stream,
             offset: parameters.offset_bytes,
             max,
         };
         reader.wait(Instant::now() + wait, &call.context.ct).await;
+        if call.context.ct.is_cancelled() {
+            // Nobody reads the answer, so nothing counts as read.
+            return Err(ToolError::cancelled());
+        }
+        // The end first: output that comes after it was looked at is not lost, it is still unread.
+        let report = record.report().map_err(exec::told)?;
         let shown = match (selection, pattern) {
-            (Selection::Screen, _) => screen(&record),
-            (_, Some(pattern)) => reader.search(&pattern),
-            (_, None) => reader.page(),
+            (Selection::Screen, _) => reader.blocking(Reader::screen).await?,
+            (_, Some(pattern)) => {
+                reader
+                    .blocking(move |reader| reader.search(&pattern))
+                    .await?
+            }
+            (_, None) => reader.blocking(Reader::page).await?,
         };
-        Ok(command_result::write(&record.report(), &shown))
+        if record.is_discarded() {
+            let dropped = SessionError::NoSuchJob {
+                name: record.name.clone(),
+                dropped: true,
+            };
+            return Err(dropped.into());
+        }
+        Ok(command_result::write(&report, &shown))
     }
 }
 
@@ -112,15 +130,17 @@ fn pattern(text: &str) -> Result<Regex, ToolError> {
     built.map_err(|error| ToolError::invalid(format!("grep: {error}")))
 }
 
-struct Reader<'a> {
-    record: &'a Arc<JobRecord>,
+/// What is to be read of which job.
+#[derive(Clone)]
+struct Reader {
+    record: Arc<JobRecord>,
     stream: Option<Stream>,
     /// As given; without one, the mark.
     offset: Option<i64>,
     max: usize,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Waits for the end of the job, a full page, or the end of the time.
     async fn wait(&self, deadline: Instant, cancelled: &CancellationToken) {
         let mut arrived = self.record.output.subscribe();
@@ -148,6 +168,20 @@ impl Reader<'_> {
             Some(offset) if offset < 0 => length.saturating_sub(offset.unsigned_abs()),
             Some(offset) => offset.unsigned_abs(),
         }
+    }
+
+    /// On a thread where searching and rendering may take their time.
+    async fn blocking(
+        self,
+        work: impl FnOnce(&Self) -> Shown + Send + 'static,
+    ) -> Result<Shown, ToolError> {
+        let shown = tokio::task::spawn_blocking(move || work(&self)).await;
+        shown.map_err(|error| {
+            ToolError::new(
+                ErrorCode::Internal,
+                format!("the output cannot be shown: {error}"),
+            )
+        })
     }
 
     /// An explicit offset does not move the mark.
@@ -179,11 +213,11 @@ impl Reader<'_> {
 
     /// A search looks at everything unless told where to start.
     fn search(&self, pattern: &Regex) -> Shown {
-        let output = self.record.output.lock();
-        let start = self
-            .offset
-            .map_or(0, |_| self.start(output.len(self.stream)));
-        let found = render::grep(&output, self.stream, start, pattern, self.max);
+        let length = self.record.output.lock().len(self.stream);
+        let start = self.offset.map_or(0, |_| self.start(length));
+        // The lock is held for one piece at a time: the reader of the channel must not wait for a search.
+        let read = |offset, bytes| self.record.output.lock().read(self.stream, offset, bytes);
+        let found = render::grep(read, start, pattern, self.max);
         let remark = match (found.found, found.shown) {
             (0, _) => "no line matches".to_owned(),
             (found, shown) if found == shown => format!("{found} matching lines"),
@@ -204,6 +238,27 @@ impl Reader<'_> {
             remark: Some(remark),
         }
     }
+
+    /// The screen as the end of the output leaves it.
+    fn screen(&self) -> Shown {
+        let length = self.record.output.lock().len(None);
+        let start = length.saturating_sub(limits::SCREEN_REPLAY_BYTES as u64);
+        let page = self
+            .record
+            .output
+            .lock()
+            .read(None, start, limits::SCREEN_REPLAY_BYTES);
+        let text = render::screen_text(&page.bytes()).text;
+        let block = Block::Text {
+            stream: Stream::Stdout,
+            text,
+        };
+        Shown {
+            blocks: vec![block],
+            remark: Some("the screen as it is now".to_owned()),
+            ..Shown::default()
+        }
+    }
 }
 
 /// Escapes make text longer; the page shrinks until the whole fits into a result.
@@ -215,20 +270,5 @@ fn fitting(max: usize, page: impl Fn(usize) -> PageView) -> PageView {
             return view;
         }
         budget /= 2;
-    }
-}
-
-fn screen(record: &JobRecord) -> Shown {
-    let text = visible(record.screen().as_bytes()).text;
-    let block = Block::Text {
-        stream: Stream::Stdout,
-        text,
-    };
-    Shown {
-        blocks: vec![block],
-        escaped: 0,
-        omitted: 0,
-        paging: None,
-        remark: Some("the screen as it is now".to_owned()),
     }
 }

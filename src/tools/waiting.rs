@@ -3,20 +3,17 @@
 
 use crate::actors::job::record::JobRecord;
 use crate::limits;
-use crate::text::{visible, visible_line};
 
 /// Bytes of the last line that are looked at.
 const LINE_MAX_BYTES: usize = 400;
-/// Characters of a prompt that are quoted.
-const PROMPT_MAX_CHARS: usize = 80;
 /// What prompts end with.
-const PROMPT_ENDS: [char; 7] = [':', '?', '>', '$', '#', '%', ']'];
+const PROMPT_ENDS: [char; 8] = [':', '?', '>', '$', '#', '%', ']', ')'];
 
-/// The prompt that a running job with open input seems to wait at.
-pub(super) fn prompt(record: &JobRecord) -> Option<String> {
+/// Whether a running job with open input seems to wait at a prompt.
+pub(super) fn is_at_prompt(record: &JobRecord) -> bool {
     let silent = record.output.arrived().at.elapsed() >= limits::PROMPT_SILENCE;
     if record.ended().is_some() || record.input().is_none() || !silent {
-        return None;
+        return false;
     }
     let output = record.output.lock();
     let length = output.len(None);
@@ -25,14 +22,17 @@ pub(super) fn prompt(record: &JobRecord) -> Option<String> {
         length.saturating_sub(LINE_MAX_BYTES as u64),
         LINE_MAX_BYTES,
     );
-    prompt_in(&page.bytes())
+    ends_in_prompt(&page.bytes())
 }
 
-fn prompt_in(tail: &[u8]) -> Option<String> {
+fn ends_in_prompt(tail: &[u8]) -> bool {
     let text = String::from_utf8_lossy(tail);
-    let line = text.rsplit(['\n', '\r']).next()?.trim_end();
-    let is_prompt = line.ends_with(PROMPT_ENDS) || line.ends_with(')');
-    is_prompt.then(|| visible_line(&visible(line.as_bytes()).text, PROMPT_MAX_CHARS))
+    let line = text
+        .rsplit(['\n', '\r'])
+        .next()
+        .unwrap_or_default()
+        .trim_end();
+    line.ends_with(PROMPT_ENDS)
 }
 
 #[cfg(test)]
@@ -41,19 +41,19 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_prompt() {
-        let rows: [(&[u8], Option<&str>); 8] = [
-            (b"Password: ", Some("Password:")),
-            (b"one\ntwo\n>>> ", Some(">>>")),
-            (b"Proceed? [y/N] ", Some("Proceed? [y/N]")),
-            (b"Overwrite (yes/no)", Some("Overwrite (yes/no)")),
-            (b"root@host:~# ", Some("root@host:~#")),
-            (b"done\n", None),
-            (b"", None),
-            (b"compiling 12 of 80", None),
+        let rows: [(&[u8], bool); 8] = [
+            (b"Password: ", true),
+            (b"one\ntwo\n>>> ", true),
+            (b"Proceed? [y/N] ", true),
+            (b"Overwrite (yes/no)", true),
+            (b"root@host:~# ", true),
+            (b"done\n", false),
+            (b"", false),
+            (b"compiling 12 of 80", false),
         ];
         for (tail, expected) in rows {
             assert_eq!(
-                prompt_in(tail).as_deref(),
+                ends_in_prompt(tail),
                 expected,
                 "{}",
                 String::from_utf8_lossy(tail)

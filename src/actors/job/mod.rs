@@ -30,6 +30,9 @@ use crate::ssh::kill::KillReport;
 use crate::store::SessionName;
 use crate::store::output::Stream;
 
+/// Bytes of JSON that one byte of output can become: `\\x00` and its escapes.
+const ESCAPE_FACTOR: usize = 6;
+
 /// Answer to an `ssh_exec`.
 pub(crate) type ExecReply = RpcReplyPort<Result<CommandReport, SessionError>>;
 
@@ -177,7 +180,7 @@ impl JobState {
         if let Some(caller) = self.caller.take() {
             self.handed_over = true;
             // A caller that is gone needs no answer.
-            let _ = caller.send(Ok(self.record.report()));
+            let _ = caller.send(self.record.report());
         }
     }
 
@@ -187,6 +190,7 @@ impl JobState {
             TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
             TaskEnd::GivenUp => Some(Err(self.given_up())),
             TaskEnd::Finished(finished) => Some(self.judge(finished)),
+            TaskEnd::Failed => Some(Err(self.failed())),
         };
         if let Some(answer) = answer {
             self.conclude(answer);
@@ -196,26 +200,31 @@ impl JobState {
         }
     }
 
-    /// Tells the caller and the session. A job that was handed over, or of whose output something was left
-    /// out, can still be asked for.
+    /// Tells the caller and the session. A job that was handed over, or of whose output something may have been
+    /// left out, can still be asked for.
     fn conclude(&mut self, answer: Result<CommandReport, SessionError>) {
-        let left_out = self.record.output.lock().len(None) > self.exec.request.shown_bytes as u64;
-        let keep = self.handed_over || (answer.is_ok() && left_out);
-        if self.record.ended().is_none() {
-            // Handed over and never sent: told as what it is to whoever asks for the job.
-            let outcome = Outcome::ConnectionLost("the command was not sent".to_owned());
-            self.note_ended(outcome, false);
+        if let Err(error) = &answer {
+            self.note_ended(Err(error.clone()), false);
         }
+        // Escapes make text longer, so less than was asked for may fit into the result.
+        let shown_whole = self
+            .exec
+            .request
+            .shown_bytes
+            .min(limits::RESULT_TEXT_MAX_BYTES / ESCAPE_FACTOR);
+        let left_out = self.record.output.lock().len(None) > shown_whole as u64;
+        let keep = self.handed_over || (answer.is_ok() && left_out);
         // The session may be ending too.
         let _ = self.session.send_message(SessionMessage::JobEnded {
             number: self.number,
             keep,
         });
         if let Some(caller) = self.caller.take() {
-            let _ = caller.send(answer.map(|report| CommandReport {
+            let answer = answer.map(|report| CommandReport {
                 record: report.record.filter(|_| keep),
                 ..report
-            }));
+            });
+            let _ = caller.send(answer);
         }
     }
 
@@ -251,6 +260,18 @@ impl JobState {
         }
     }
 
+    fn failed(&self) -> SessionError {
+        let fate = if self.record.is_sent() {
+            Fate::Unknown
+        } else {
+            Fate::NotSent
+        };
+        SessionError::Crashed {
+            name: self.record.session.clone(),
+            fate,
+        }
+    }
+
     fn judge(&self, finished: Finished) -> Result<CommandReport, SessionError> {
         if let (End::Exited(1), Some(cwd)) = (&finished.end, &self.record.cwd)
             && let Some(reason) = self.directory_failure()
@@ -265,11 +286,11 @@ impl JobState {
             End::Lost(reason) => Outcome::ConnectionLost(reason),
             end => self.outcome(end, finished.kill),
         };
-        self.note_ended(outcome, finished.held_by_background);
-        Ok(self.record.report())
+        self.note_ended(Ok(outcome), finished.held_by_background);
+        self.record.report()
     }
 
-    fn note_ended(&self, outcome: Outcome, held_by_background: bool) {
+    fn note_ended(&self, outcome: Result<Outcome, SessionError>, held_by_background: bool) {
         let elapsed = self.record.running_for();
         self.record.note_ended(Ended {
             outcome,
@@ -281,8 +302,10 @@ impl JobState {
     /// A command that was told to end is reported as such, however it took it.
     fn outcome(&self, end: End, kill: Option<KillReport>) -> Outcome {
         match (self.timed_out, end) {
+            // It was faster than the end that was meant for it.
+            (_, End::Exited(status)) if kill.is_none() => Outcome::Exited(status),
+            (_, End::Signaled(signal)) if kill.is_none() => Outcome::Signaled(signal),
             (Some(after), _) => Outcome::TimedOut { after, kill },
-            (None, End::Exited(status)) if !self.stop.is_cancelled() => Outcome::Exited(status),
             (None, End::Signaled(signal)) if !self.stop.is_cancelled() => Outcome::Signaled(signal),
             _ => Outcome::Cancelled(kill),
         }

@@ -2,7 +2,6 @@
 //!
 //! A record outlives its actor: an ended job can still be read until its session drops it.
 
-use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,13 +9,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::actors::error::SessionError;
 use crate::actors::report::{CommandReport, Outcome, SharedOutput};
-use crate::limits;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 use crate::store::output::{Output, Stream};
 
 /// One command.
+#[derive(Debug)]
 pub struct JobRecord {
     /// `<session>-<n>`.
     pub name: String,
@@ -30,10 +30,10 @@ pub struct JobRecord {
     pub output: SharedOutput,
     /// It runs on a terminal.
     pub pty: bool,
-    screen: Option<Mutex<vt100::Parser>>,
     /// The session had to connect for it.
     pub(crate) reconnected: bool,
     discarded: AtomicBool,
+    sent: AtomicBool,
     started: Mutex<Instant>,
     ended: watch::Sender<Option<Ended>>,
     marks: Mutex<Marks>,
@@ -42,19 +42,11 @@ pub struct JobRecord {
     signals: mpsc::Sender<&'static str>,
 }
 
-impl std::fmt::Debug for JobRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobRecord")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The end of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ended {
-    /// How.
-    pub outcome: Outcome,
+    /// How, or why it never ran.
+    pub outcome: Result<Outcome, SessionError>,
     /// How long it ran.
     pub elapsed: Duration,
     /// A process that it left behind still held its output.
@@ -90,9 +82,9 @@ impl JobRecord {
             cwd: parts.cwd,
             output: SharedOutput::default(),
             pty: parts.pty,
-            screen: parts.pty.then(|| Mutex::new(terminal())),
             reconnected: parts.reconnected,
             discarded: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
             started: Mutex::new(Instant::now()),
             ended: watch::Sender::new(None),
             marks: Mutex::default(),
@@ -103,7 +95,13 @@ impl JobRecord {
 
     /// The exec request went out now.
     pub(crate) fn note_sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
         *lock(&self.started) = Instant::now();
+    }
+
+    /// Whether the exec request went out; until then the command waits for a channel.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn note_ended(&self, ended: Ended) {
@@ -113,18 +111,7 @@ impl JobRecord {
 
     /// More output came.
     pub(crate) fn append(&self, stream: Stream, bytes: &[u8]) {
-        if let Some(screen) = &self.screen {
-            lock(screen).process(bytes);
-        }
         self.output.append(stream, bytes);
-    }
-
-    /// What its terminal shows now; nothing without one.
-    pub fn screen(&self) -> String {
-        self.screen
-            .as_ref()
-            .map(|screen| lock(screen).screen().contents())
-            .unwrap_or_default()
     }
 
     /// Bytes of memory, and bytes kept in all.
@@ -197,14 +184,13 @@ impl JobRecord {
         self.signals.try_send(name).is_ok()
     }
 
-    /// The command as it stands now.
-    pub fn report(self: &Arc<Self>) -> CommandReport {
-        let ended = self.ended();
-        let (outcome, elapsed, held_by_background) = match ended {
-            Some(ended) => (ended.outcome, ended.elapsed, ended.held_by_background),
+    /// The command as it stands now, or why it never ran.
+    pub fn report(self: &Arc<Self>) -> Result<CommandReport, SessionError> {
+        let (outcome, elapsed, held_by_background) = match self.ended() {
+            Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
             None => (Outcome::Running, self.running_for(), false),
         };
-        CommandReport {
+        Ok(CommandReport {
             session: self.session.clone(),
             job: self.name.clone(),
             record: Some(Arc::clone(self)),
@@ -215,7 +201,7 @@ impl JobRecord {
             pty: self.pty,
             held_by_background,
             reconnected: self.reconnected,
-        }
+        })
     }
 }
 
@@ -227,16 +213,6 @@ impl Marks {
             None => &mut self.both,
         }
     }
-}
-
-fn terminal() -> vt100::Parser {
-    let cells = |count: u32| u16::try_from(count).ok().and_then(NonZeroU16::new);
-    let (rows, columns) = (cells(limits::PTY_ROWS), cells(limits::PTY_COLUMNS));
-    vt100::Parser::new(
-        rows.unwrap_or(NonZeroU16::MIN),
-        columns.unwrap_or(NonZeroU16::MIN),
-        0,
-    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

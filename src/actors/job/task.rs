@@ -23,6 +23,8 @@ pub(crate) enum TaskEnd {
     GivenUp,
     /// The command ran.
     Finished(Finished),
+    /// A defect of this program: what became of the command is unknown.
+    Failed,
 }
 
 /// What the task works with.
@@ -43,7 +45,12 @@ impl Task {
     /// Runs the command and tells the actor of its end.
     pub(super) async fn run(self) {
         let job = self.job.clone();
-        let end = self.work().await;
+        // In a task of its own, so that a defect in it is told like any other end.
+        let work = tokio::spawn(self.work());
+        let end = work.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the task of a job failed");
+            TaskEnd::Failed
+        });
         // A job whose session crashed has nobody left to tell.
         let _ = job.send_message(JobMessage::Ended(end));
     }

@@ -11,7 +11,7 @@ use super::state::Link;
 use crate::actors::error::SessionError;
 use crate::actors::job::record::{Ended, JobRecord};
 use crate::actors::job::{self, JobActor, JobArguments, JobMessage};
-use crate::actors::report::Outcome;
+use crate::error::Fate;
 use crate::limits;
 
 impl SessionState {
@@ -131,15 +131,25 @@ impl SessionState {
 
     /// A job that crashed leaves a record that says so.
     pub(super) fn job_failed(&mut self, id: ActorId) {
-        let failed = self
+        let failed: Vec<_> = self
             .jobs
-            .extract_if(.., |_, entry| entry.actor.get_id() == id);
-        for (_, entry) in failed {
-            entry.record.note_ended(Ended {
-                outcome: Outcome::ConnectionLost("the job failed inside this program".to_owned()),
-                elapsed: entry.record.running_for(),
+            .extract_if(.., |_, entry| entry.actor.get_id() == id)
+            .collect();
+        for (number, JobEntry { record, .. }) in failed {
+            let fate = if record.is_sent() {
+                Fate::Unknown
+            } else {
+                Fate::NotSent
+            };
+            record.note_ended(Ended {
+                outcome: Err(SessionError::Crashed {
+                    name: self.name.clone(),
+                    fate,
+                }),
+                elapsed: record.running_for(),
                 held_by_background: false,
             });
+            self.ended_jobs.insert(number, record);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use regex::bytes::Regex;
 
-use crate::store::output::{Output, Piece, Stream};
+use crate::store::output::{Output, Page, Piece, Stream};
 use crate::text::visible;
 
 use super::{Block, Show, character_boundary};
@@ -136,10 +136,10 @@ pub struct Matches {
 }
 
 /// Lines that match, with their numbers, up to `max_bytes` of them. Lines are counted from the start of what
-/// is searched; a part that is not kept any more counts as no line.
+/// is searched; a part that is not kept any more counts as no line. Of a very long line only the beginning is
+/// looked at.
 pub fn grep(
-    output: &Output,
-    stream: Option<Stream>,
+    mut read: impl FnMut(u64, usize) -> Page,
     offset: u64,
     pattern: &Regex,
     max_bytes: usize,
@@ -153,10 +153,11 @@ pub fn grep(
     let mut line = Vec::new();
     let mut offset = offset;
     loop {
-        let page = output.read(stream, offset, SEARCH_BYTES);
+        let page = read(offset, SEARCH_BYTES);
         for bytes in page.pieces.iter().filter_map(run) {
             for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-                line.extend_from_slice(part);
+                let room = SEARCH_BYTES.saturating_sub(line.len());
+                line.extend_from_slice(&part[..part.len().min(room)]);
                 if part.ends_with(b"\n") {
                     search.line(&line);
                     line.clear();
@@ -270,9 +271,10 @@ mod tests {
     fn matching_lines_come_with_their_numbers() {
         let output = output(&[(Stream::Stdout, b"one\ntwo\r\nthree\nt\x1bwo".to_vec())]);
         let pattern = Regex::new("^t.*o$").unwrap();
-        let matches = grep(&output, None, 0, &pattern, 100);
+        let read = |offset, bytes| output.read(None, offset, bytes);
+        let matches = grep(read, 0, &pattern, 100);
         assert_eq!(matches.text, "2:two\n4:t\\x1bwo\n");
         assert_eq!((matches.shown, matches.found, matches.escaped), (2, 2, 1));
-        assert_eq!(grep(&output, None, 0, &pattern, 4).shown, 1);
+        assert_eq!(grep(read, 0, &pattern, 4).shown, 1);
     }
 }

@@ -1,27 +1,47 @@
-//! Output of a terminal as text: carriage returns, cursor movements and erasures applied, colours left out.
+//! Output of a terminal as text: carriage returns, cursor movements and erasures played out, colours left out.
+//!
+//! The emulator is the vt100 crate. What a host can make it do is bounded here: repeat counts are clamped
+//! before it sees them, and it plays pieces of bounded size. Both functions take time, so they are called on a
+//! thread where that does not matter.
 
 use std::num::NonZeroU16;
 
 use crate::limits;
 use crate::text::{Visible, visible};
 
-/// Rows that a piece of output may scroll over; an excerpt has fewer lines than that.
-const ROWS_MAX: usize = 20_000;
+/// Lines that are played on one screen, which is high enough for all of them.
+const LINES_AT_ONCE: usize = 500;
+/// Bytes that are played on one screen.
+const BYTES_AT_ONCE: usize = 64 * 1024;
+/// Longest control sequence that makes sense.
+const SEQUENCE_MAX_BYTES: usize = 64;
+/// Largest count in a control sequence: more than a screen has rows or columns.
+const COUNT_MAX: &[u8] = b"999";
 
 /// What a terminal would have shown while it printed these bytes, from top to bottom.
-///
-/// The bytes are played on a screen that is high enough to hold all of their lines, so nothing scrolls away.
 pub fn terminal_text(bytes: &[u8]) -> Visible {
-    let columns = limits::PTY_COLUMNS as usize;
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let rows = (lines + bytes.len() / columns + limits::PTY_ROWS as usize).min(ROWS_MAX);
-    let mut terminal = vt100::Parser::new(cells(rows), cells(columns), 0);
-    terminal.process(bytes);
-    let mut text = terminal.screen().contents();
-    if bytes.ends_with(b"\n") {
-        text.push('\n');
+    let bytes = clamped(bytes);
+    let mut text = String::new();
+    for piece in pieces(&bytes) {
+        let lines = piece.iter().filter(|byte| **byte == b'\n').count();
+        let wrapped = piece.len() / limits::PTY_COLUMNS as usize;
+        text.push_str(&played(piece, lines + wrapped + limits::PTY_ROWS as usize));
+        if piece.ends_with(b"\n") {
+            text.push('\n');
+        }
     }
     visible(text.as_bytes())
+}
+
+/// What the terminal shows after these bytes.
+pub fn screen_text(bytes: &[u8]) -> Visible {
+    visible(played(&clamped(bytes), limits::PTY_ROWS as usize).as_bytes())
+}
+
+fn played(bytes: &[u8], rows: usize) -> String {
+    let mut terminal = vt100::Parser::new(cells(rows), cells(limits::PTY_COLUMNS as usize), 0);
+    terminal.process(bytes);
+    terminal.screen().contents()
 }
 
 fn cells(count: usize) -> NonZeroU16 {
@@ -29,6 +49,59 @@ fn cells(count: usize) -> NonZeroU16 {
         .ok()
         .and_then(NonZeroU16::new)
         .unwrap_or(NonZeroU16::MIN)
+}
+
+/// Cuts behind line ends, so that no line is torn unless it is longer than a piece.
+fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    let (mut start, mut lines) = (0, 0);
+    for (at, byte) in bytes.iter().enumerate() {
+        lines += usize::from(*byte == b'\n');
+        if lines == LINES_AT_ONCE || at - start >= BYTES_AT_ONCE {
+            pieces.push(&bytes[start..=at]);
+            (start, lines) = (at + 1, 0);
+        }
+    }
+    pieces.push(&bytes[start..]);
+    pieces
+}
+
+/// The same bytes with counts like that of `CSI 65535 b` (repeat) brought down to the size of a screen. Modes
+/// and colours (`h`, `l`, `m`) keep their numbers: those are names.
+fn clamped(bytes: &[u8]) -> Vec<u8> {
+    let mut safe = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"\x1b[") {
+        let (before, sequence) = rest.split_at(at);
+        safe.extend_from_slice(before);
+        let end = sequence
+            .iter()
+            .skip(2)
+            .take(SEQUENCE_MAX_BYTES)
+            .position(|byte| (0x40..=0x7e).contains(byte));
+        match end {
+            Some(end) => {
+                let (sequence, behind) = sequence.split_at(end + 3);
+                push_sequence(&mut safe, sequence);
+                rest = behind;
+            }
+            // Not a sequence that ends: the introducer alone is dropped.
+            None => rest = &sequence[2..],
+        }
+    }
+    safe.extend_from_slice(rest);
+    safe
+}
+
+fn push_sequence(safe: &mut Vec<u8>, sequence: &[u8]) {
+    if matches!(sequence.last(), Some(b'h' | b'l' | b'm')) {
+        safe.extend_from_slice(sequence);
+        return;
+    }
+    for part in sequence.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        let large = part[0].is_ascii_digit() && part.len() > COUNT_MAX.len();
+        safe.extend_from_slice(if large { COUNT_MAX } else { part });
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +131,35 @@ mod tests {
     #[test]
     fn many_lines_are_all_there() {
         let bytes: String = (0..3000).map(|line| format!("{line}\r\n")).collect();
-        let text = terminal_text(bytes.as_bytes()).text;
-        assert!(text.starts_with("0\n1\n") && text.ends_with("2999\n"));
+        let expected: String = (0..3000).map(|line| format!("{line}\n")).collect();
+        assert_eq!(terminal_text(bytes.as_bytes()).text, expected);
+    }
+
+    #[test]
+    fn counts_are_clamped_and_modes_are_not() {
+        let rows: [(&[u8], &[u8]); 5] = [
+            (b"x\x1b[65535b", b"x\x1b[999b"),
+            (b"\x1b[12;65535H", b"\x1b[12;999H"),
+            (
+                b"\x1b[?1049h\x1b[38;2;1000;0;0m",
+                b"\x1b[?1049h\x1b[38;2;1000;0;0m",
+            ),
+            (b"plain 65535 text", b"plain 65535 text"),
+            (b"\x1b[", b""),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(
+                clamped(bytes),
+                expected,
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+
+    #[test]
+    fn the_screen_is_that_of_the_end() {
+        let text = screen_text(b"old\r\n\x1b[2J\x1b[Hnew").text;
+        assert_eq!(text.trim_end(), "new");
     }
 }
