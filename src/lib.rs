@@ -6,12 +6,13 @@
 //!
 //! Layers, each importing only from those to its right:
 //!
-//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`] and [`text`] are leaves.
+//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`] and [`console`] are leaves.
 //!
 //! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
 
 pub mod actors;
 pub mod cli;
+pub mod console;
 pub mod demo;
 pub mod doctor;
 pub mod error;

@@ -193,3 +193,15 @@ pub const DEMO_AUTH_TRIES_MAX: usize = 6;
 pub const DEMO_QUEUE_CHUNKS: usize = 16;
 /// Bytes of stdin held for a command of the embedded server that does not read: [`STDIN_MAX_BYTES`] twice.
 pub const DEMO_STDIN_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
+/// Time for an answer in the walk of `demo`: every step takes a second or two, on a busy machine ten.
+pub const DEMO_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for the MCP server of `demo` to end once its input has ended, before it is killed.
+pub const DEMO_END_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for `ssh -V` and `ssh -v -G` when `doctor` asks: a few milliseconds are usual.
+pub const DOCTOR_PROGRAM_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes that are read of what these print: a configuration of some hundred blocks fits.
+pub const DOCTOR_PROGRAM_OUTPUT_BYTES: u64 = 1024 * 1024;
+/// Time for the name lookup of `doctor`: as long as a resolver with two dead servers tries.
+pub const DOCTOR_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Damaged lines of one known_hosts file that `doctor` names; the rest are counted.
+pub const KNOWN_HOSTS_DAMAGED_SHOWN: usize = 5;

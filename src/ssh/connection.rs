@@ -11,7 +11,7 @@ use tokio_util::sync::DropGuard;
 
 use super::auth::AuthMethod;
 use super::error::{self, HandlerError, SshError};
-use super::host_keys::{KnownHosts, Verdict};
+use super::host_keys::{KnownHosts, NOT_RECORDED, Verdict};
 use crate::limits;
 
 /// The host key that was accepted.
@@ -21,8 +21,15 @@ pub struct HostKeyFact {
     pub algorithm: String,
     /// `SHA256:…` as `ssh-keygen -l` prints it.
     pub fingerprint: String,
-    /// `path:line`, or `added path` when this connect recorded it.
+    /// `path:line`, or `added path` when this connect recorded it, or `not recorded`.
     pub source: String,
+}
+
+impl HostKeyFact {
+    /// Whether the key stands in a known_hosts file.
+    pub fn is_recorded(&self) -> bool {
+        self.source != NOT_RECORDED
+    }
 }
 
 /// The host key that a session was opened with: the only one that a reconnect takes.
@@ -198,6 +205,8 @@ pub(crate) struct Seen {
 /// All that is needed to judge the server's key.
 pub(crate) struct HostKeyCheck {
     pub(crate) known_hosts: Arc<KnownHosts>,
+    /// Whether a key that is to be learned is recorded; a report accepts it and leaves the file alone.
+    pub(crate) record: bool,
     /// The key that the session was opened with, on a reconnect.
     pub(crate) pin: Option<PinnedKey>,
     /// Host name for messages.
@@ -380,6 +389,7 @@ impl HostKeyCheck {
         let source = match self.known_hosts.verify(key) {
             Verdict::Accept { source } => source.to_string(),
             Verdict::Refuse(refusal) => return Err(refusal.into()),
+            Verdict::Learn if !self.record => NOT_RECORDED.to_owned(),
             Verdict::Learn => self.learn(key.clone()).await?,
         };
         Ok(HostKeyFact {

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
 use super::auth;
-use super::connection::{ClientHandler, Connection, ConnectionFacts, HandlerEnds, HostKeyCheck};
+use super::connection::{
+    ClientHandler, Connection, ConnectionFacts, HandlerEnds, HostKeyCheck, HostKeyFact,
+};
 use super::credentials::Credentials;
 use super::environment;
 use super::error::{self, Phase, SshError};
@@ -119,6 +121,17 @@ fn expand_home(path: &str) -> PathBuf {
     }
 }
 
+/// A step of a dial that went well.
+#[derive(Debug, Clone, Copy)]
+pub enum DialStep<'a> {
+    /// The configuration, known_hosts and the keys are read, and it is this dial's turn.
+    Prepared,
+    /// There is a byte stream to the host.
+    Connected,
+    /// Keys were exchanged, and this host key was accepted.
+    Verified(&'a HostKeyFact),
+}
+
 /// Dials for all sessions of a process.
 #[derive(Clone)]
 pub struct Dialer {
@@ -150,6 +163,24 @@ impl Dialer {
 
     /// Connects, verifies the host key and authenticates, within the connect timeout.
     pub async fn dial(&self, request: &DialRequest) -> Result<Arc<Connection>, SshError> {
+        self.run(request, true, &mut |_| {}).await
+    }
+
+    /// The same for a report: `passed` is told each step that is behind, and no host key is recorded.
+    pub async fn rehearse(
+        &self,
+        request: &DialRequest,
+        passed: &mut (dyn FnMut(DialStep<'_>) + Send),
+    ) -> Result<Arc<Connection>, SshError> {
+        self.run(request, false, passed).await
+    }
+
+    async fn run(
+        &self,
+        request: &DialRequest,
+        record: bool,
+        passed: &mut (dyn FnMut(DialStep<'_>) + Send),
+    ) -> Result<Arc<Connection>, SshError> {
         let host = self.resolve(&request.target).await?;
         host.require_supported()?;
         let whole = request
@@ -178,14 +209,17 @@ impl Dialer {
         let _destination = clock
             .run(Phase::Queue, whole, self.slots.for_destination(&host))
             .await?;
+        passed(DialStep::Prepared);
         let stream = clock
             .run(Phase::Tcp, whole, self.network.connect(&host))
             .await??;
         let _handshake = clock
             .run(Phase::Queue, whole, self.slots.for_handshake())
             .await?;
+        passed(DialStep::Connected);
         let check = HostKeyCheck {
             known_hosts,
+            record,
             pin: request.pin.clone(),
             host: host.host_name.clone(),
         };
@@ -200,6 +234,9 @@ impl Dialer {
             .run(Phase::Handshake, limits::HANDSHAKE_TIMEOUT, handshake)
             .await?
             .map_err(|error| error::from_handshake(error, &host.host_name, host.port))?;
+        if let Some((host_key, _)) = &ends.seen.borrow().host_key {
+            passed(DialStep::Verified(host_key));
+        }
         let authenticate = auth::authenticate(&mut handle, &host, &request.credentials, keys);
         let method = clock
             .run(Phase::Authentication, limits::AUTH_TIMEOUT, authenticate)

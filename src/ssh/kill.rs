@@ -3,7 +3,9 @@
 //! The signal request of RFC 4254 section 6.9 reaches the group only while its leader lives: a shell that
 //! dies of INT leaves children behind that ignore it. So a helper script on a second channel does the work
 //! on the host. It finds the group without any mark on the command: sshd starts the commands of a connection
-//! in the order of their requests, so the n-th child of our sshd is our n-th command. No new command starts
+//! in the order of their requests, so the n-th child of our sshd is our n-th command. That holds of a process
+//! that serves one connection and nothing else: the helper touches nothing unless its parent is called sshd or
+//! dropbear, for a server in one process has children of other connections too. No new command starts
 //! on this connection until the helper has found its target, and a count that does not fit means that it
 //! touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
 
@@ -26,6 +28,10 @@ const SCRIPT: &str = concat!(
     // Whether a process of the groups is alive; one that is dead and not yet reaped does not count.
     r#"l() { ps -A -o pgid= -o stat= 2>/dev/null | { r=1; n=; while read -r p q; do n=1; case $q in Z*) ;; "#,
     r#"*) for g in $t; do [ "-$p" = "$g" ] && r=0; done;; esac; done; [ -z "$n" ] && r=0; exit $r; }; }; "#,
+    // Whether the parent serves this connection alone.
+    r#"n=; if [ -r /proc/$PPID/comm ]; then read -r n </proc/$PPID/comm; else "#,
+    r#"n=$(ps -o comm= -p $PPID 2>/dev/null); fi; "#,
+    r#"case $n in *sshd*|*dropbear*) ;; *) echo "$0 stranger"; exit;; esac; "#,
     r#"f=/proc/$PPID/task/$PPID/children; k=0; t=; "#,
     r#"if [ -r $f ]; then read -r c <$f; else c=$(ps -A -o ppid= -o pid= | while read -r p q; do "#,
     r#"[ "$p" = "$PPID" ] && echo "$q"; done); [ "$1" = 1 ] || [ "$2" = 0 ] || c=; fi; "#,
@@ -202,6 +208,7 @@ async fn help(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
     .await;
     drop(order);
     let helped = match (found.ok().flatten().as_deref(), id) {
+        (Some("stranger"), _) => Helped::Unavailable,
         (Some(said), Some(_)) if !said.starts_with("unsure") => report.outcome(&mut lease).await,
         (Some(said), None) if !said.starts_with("unsure") => Helped::Report(KillReport {
             signal: "INT",

@@ -14,7 +14,7 @@ use super::{SessionName, SessionSpec, UnknownFields, UtcTime, json};
 use crate::limits::{QUOTED_TEXT_MAX_CHARS, STORE_PROBLEMS_MAX};
 
 /// The version that is written, and the latest that is understood.
-pub(super) const VERSION: u64 = 1;
+pub const VERSION: u64 = 1;
 /// Editors of another system put it in front of UTF-8; it is left out when the file is written.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Fields that this program never writes and whose presence in a file is worth a word.

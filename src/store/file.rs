@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, Mode, OFlags};
 
 use super::content::Fault;
 use super::place::{check_directory, check_file, directory_of, resolve};
@@ -54,6 +54,18 @@ impl Store {
     /// Reads the file. A missing or empty one has no sessions.
     pub fn load(&self) -> Result<StoreContent, StoreError> {
         read(&resolve(&self.path)?)
+    }
+
+    /// Reads the file as [`Self::load`] does and looks whether [`Self::update`] could replace it, without
+    /// touching anything.
+    pub fn check(&self) -> Result<StoreContent, StoreError> {
+        let target = resolve(&self.path)?;
+        let directory = directory_of(&target);
+        check_directory(directory)?;
+        let content = read(&target)?;
+        rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| StoreError::io("write to", directory)(error.into()))?;
+        Ok(content)
     }
 
     /// Changes the file: what stands in it at that moment is given to `change` and written back if it comes out

@@ -19,7 +19,7 @@ mod session_name;
 mod session_spec;
 mod utc_time;
 
-pub use content::StoreContent;
+pub use content::{StoreContent, VERSION};
 pub use error::StoreError;
 pub use file::Store;
 pub use session_name::{SessionName, SessionNameError};

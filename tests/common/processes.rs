@@ -111,11 +111,18 @@ pub fn descendants(roots: &[Process]) -> Vec<Process> {
 
 /// The processes whose environment holds `entry` (`NAME=value`).
 pub fn with_environment(entry: &str) -> Vec<Process> {
+    with_any_entry(|found| found == entry.as_bytes())
+}
+
+/// The processes with `text` anywhere in their environment.
+pub fn with_environment_containing(text: &str) -> Vec<Process> {
+    with_any_entry(|found| String::from_utf8_lossy(found).contains(text))
+}
+
+fn with_any_entry(wanted: impl Fn(&[u8]) -> bool) -> Vec<Process> {
     let holds = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|byte| *byte == 0)
-            .any(|found| found == entry.as_bytes())
+        environment.split(|byte| *byte == 0).any(&wanted)
     };
     let pids = all_pids().into_iter().filter(holds);
     pids.filter_map(read_stat)

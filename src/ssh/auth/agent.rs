@@ -44,6 +44,8 @@ impl From<russh::SendError> for AgentError {
 pub(crate) struct Agent {
     client: AgentClient<UnixStream>,
     identities: Vec<PublicKey>,
+    /// Where it listens and what named that place.
+    place: String,
 }
 
 impl Agent {
@@ -51,7 +53,7 @@ impl Agent {
     pub(crate) async fn find(configured: &IdentityAgent) -> Result<Self, AgentError> {
         let mut tried = Vec::new();
         for socket in sockets(configured)? {
-            match timeout(limits::AGENT_TIMEOUT, open(&socket.path)).await {
+            match timeout(limits::AGENT_TIMEOUT, open(&socket)).await {
                 Ok(Ok(agent)) => return Ok(agent),
                 Ok(Err(error)) => tried.push(format!("{}: {error}", socket.label())),
                 Err(_) => tried.push(format!("{}: no answer", socket.label())),
@@ -63,14 +65,19 @@ impl Agent {
         Err(AgentError::NotFound(tried.join("; ")))
     }
 
+    /// Where it was found, for a report: what named the socket, and its path.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// The keys that can be offered.
     pub(crate) fn identities(&self) -> &[PublicKey] {
         &self.identities
     }
 }
 
-async fn open(path: &PathBuf) -> Result<Agent, String> {
-    let stream = UnixStream::connect(path)
+async fn open(socket: &Socket) -> Result<Agent, String> {
+    let stream = UnixStream::connect(&socket.path)
         .await
         .map_err(|error| error.to_string())?;
     let mut client = AgentClient::connect(stream);
@@ -88,6 +95,7 @@ async fn open(path: &PathBuf) -> Result<Agent, String> {
     Ok(Agent {
         identities: plain.collect(),
         client,
+        place: socket.label(),
     })
 }
 

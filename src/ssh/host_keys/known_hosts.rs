@@ -167,7 +167,7 @@ fn scope(field: &[u8], names: &LookupNames) -> Option<Scope> {
 }
 
 /// What a line says, once its marker and key are read.
-fn statement(scope: Scope, marker: Marker, key: &[u8]) -> Statement {
+pub(super) fn statement(scope: Scope, marker: Marker, key: &[u8]) -> Statement {
     if scope == Scope::Unclear {
         return Statement::Damaged(
             "its hashed name cannot be decoded, so it may stand for this host",

@@ -27,6 +27,7 @@ mod order;
 mod pattern;
 mod refusal;
 mod revoked;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -36,6 +37,8 @@ use std::path::{Path, PathBuf};
 pub use known_hosts::KnownHosts;
 pub use order::order_host_key_algorithms;
 pub use refusal::{HostKeyRefusal, Place, PresentedKey, RefusalKind};
+pub use survey::{DamagedLine, Survey, survey};
+pub(crate) use verdict::NOT_RECORDED;
 pub use verdict::{Source, Verdict};
 
 /// What to do with a key that is recorded nowhere (StrictHostKeyChecking).

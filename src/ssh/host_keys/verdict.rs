@@ -25,6 +25,9 @@ pub enum Verdict {
     Refuse(HostKeyRefusal),
 }
 
+/// What stands for the source of a key that is in no file.
+pub(crate) const NOT_RECORDED: &str = "not recorded";
+
 /// Why a key is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -41,7 +44,7 @@ impl fmt::Display for Source {
         match self {
             Self::Recorded(place) => place.fmt(f),
             Self::Added(path) => write!(f, "added {}", path.display()),
-            Self::NotRecorded(_) => f.write_str("not recorded"),
+            Self::NotRecorded(_) => f.write_str(NOT_RECORDED),
         }
     }
 }

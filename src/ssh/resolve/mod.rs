@@ -142,6 +142,12 @@ impl Resolver {
         }
     }
 
+    /// The program that is asked, where `PATH` has it; nothing where there is none.
+    pub fn find_ssh(&self) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        run::find(&self.ssh_binary, &path)
+    }
+
     /// Everything that the configuration and the request say about a host. Dials nothing, writes nothing.
     ///
     /// Call [`ResolvedHost::require_supported`] on the result before it is dialled.
@@ -195,8 +201,9 @@ impl Resolver {
         parse::resolved_host(request, settings.clone(), &settings)
     }
 
-    /// The first configuration file that there is; one that cannot be looked at counts as there.
-    fn config_file(&self) -> Option<PathBuf> {
+    /// The first configuration file that there is; one that cannot be looked at counts as there. Without
+    /// `ssh`, which alone can read it, no host can be resolved then.
+    pub fn config_file(&self) -> Option<PathBuf> {
         if let Some(named) = &self.ssh_config {
             return (named != Path::new(NO_CONFIG)).then(|| named.clone());
         }

@@ -6,9 +6,9 @@ use crate::limits::{
 use crate::ssh::resolve::ResolveError;
 use crate::ssh::text::visible;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -51,6 +51,19 @@ fn spawn(binary: &Path, arguments: &[OsString]) -> Result<Child, ResolveError> {
             binary: binary.to_owned(),
             source,
         })
+}
+
+/// Where a program is, by the rules of execvp(3): a name with a slash is a path, others are looked up.
+pub(super) fn find(binary: &Path, path: &OsStr) -> Option<PathBuf> {
+    let is_program = |path: &Path| {
+        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    if binary.components().count() > 1 {
+        return is_program(binary).then(|| binary.to_owned());
+    }
+    std::env::split_paths(path)
+        .map(|directory| directory.join(binary))
+        .find(|candidate| is_program(candidate))
 }
 
 /// The group of a running child; killed on drop unless the child was seen to end.
