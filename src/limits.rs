@@ -150,6 +150,11 @@ pub const STDIO_CALLS_MAX: usize = 256;
 /// Time for the sessions to end after EOF, SIGINT or SIGTERM: the whole end takes less than a second.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 
+/// Time for the tasks of the process to end after that, and with them local children such as `ssh -G`.
+pub const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(50);
+/// The part of that for signals that each command is sent by itself, where a host runs no helper.
+pub const SHUTDOWN_SIGNAL_TIME: Duration = Duration::from_millis(300);
+
 /// Bytes of the store file: 4096 sessions with long paths fit several times.
 pub const STORE_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Time to wait for the store's lock while another process writes.

@@ -9,7 +9,7 @@ use mcp_ssh_sessions::cli::{Cli, Command};
 use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
 use mcp_ssh_sessions::ssh::resolve::Resolver;
 use mcp_ssh_sessions::store::Store;
-use mcp_ssh_sessions::{demo, doctor, server, telemetry};
+use mcp_ssh_sessions::{demo, doctor, limits, server, telemetry};
 
 /// A bad option, as in most command line tools.
 const EXIT_USAGE: u8 = 2;
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(cli));
-    // A thread may still be blocked in a read of stdin; nothing waits for it.
-    runtime.shutdown_background();
+    // Local children end with their tasks. A thread may still be blocked in a read of stdin; it is not waited for.
+    runtime.shutdown_timeout(limits::RUNTIME_END_TIMEOUT);
     code
 }
 

@@ -50,8 +50,8 @@ pub enum SessionError {
     Dial {
         /// Why.
         error: Box<SshError>,
-        /// State of the session now.
-        state: &'static str,
+        /// State of the session now, if there is one left.
+        state: Option<&'static str>,
         /// When the session will try again by itself.
         retry_after: Option<Duration>,
     },
@@ -220,7 +220,7 @@ impl SessionError {
     /// State of the session, where the error is about it.
     pub fn state(&self) -> Option<&'static str> {
         match self {
-            Self::Dial { state, .. } => Some(state),
+            Self::Dial { state, .. } => *state,
             Self::Parked(_) => Some("failed"),
             Self::PasswordNeeded(_) => Some("saved"),
             _ => None,

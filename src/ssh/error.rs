@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::auth::AuthFailure;
 use super::auth::key_file::KeyFileError;
-use super::host_keys::HostKeyRefusal;
+use super::host_keys::{HostKeyRefusal, RefusalKind};
 use super::resolve::ResolveError;
 use super::target::TargetError;
 use crate::error::ErrorCode;
@@ -158,9 +158,10 @@ impl SshError {
             Self::Target(_)
             | Self::Config(_)
             | Self::NoCommonAlgorithm { .. }
-            | Self::HostKey(_)
             | Self::PinnedKeyChanged { .. }
             | Self::KeyFile(_) => true,
+            // A lock that is held or a process out of descriptors is no verdict.
+            Self::HostKey(refusal) => refusal.kind() != RefusalKind::Io,
             Self::Auth(failure) => failure.is_permanent(),
             Self::Unreachable { .. }
             | Self::PhaseTimeout { .. }

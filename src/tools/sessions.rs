@@ -155,7 +155,8 @@ fn row(status: &SessionStatus, default: Option<&crate::store::SessionName>) -> S
         row.push_str(&format!(", connected for {}", seconds(connected)));
     }
     if status.reconnects > 0 {
-        row.push_str(&format!(", {} reconnects", status.reconnects));
+        let times = if status.reconnects == 1 { "" } else { "s" };
+        row.push_str(&format!(", {} reconnect{times}", status.reconnects));
     }
     if let Some(next) = status.next_attempt_in {
         row.push_str(&format!(

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::RpcReplyPort;
-use tokio::time::Instant;
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::time::{Instant, timeout};
 
 use super::SessionState;
 use super::message::SessionMessage;
 use super::reconnect::Reconnect;
 use super::state::{self, AfterFailure, Link, Past, Up};
 use crate::actors::error::SessionError;
+use crate::actors::supervisor::message::SupervisorMessage;
 use crate::limits;
 use crate::ssh::channel::Channels;
 use crate::ssh::connection::Connection;
@@ -27,29 +28,32 @@ impl SessionState {
         if let Some(outage) = &mut self.outage {
             outage.note_attempt();
         }
-        let (generation, myself, dialer) =
-            (self.generation, self.myself.clone(), self.dialer.clone());
-        let request = dial::request_for(&self.spec);
-        let request = request.map(|target| DialRequest {
+        let (spec, credentials, connect_timeout, pin) = match &self.trial {
+            // Whoever connects anew accepts the host's key under known_hosts rules.
+            Some(trial) => (&trial.spec, &trial.credentials, trial.connect_timeout, None),
+            None => (
+                &self.spec,
+                &self.credentials,
+                self.connect_timeout,
+                self.pin.clone(),
+            ),
+        };
+        let request = dial::request_for(spec).map(|target| DialRequest {
             target,
-            credentials: self.credentials.clone(),
-            connect_timeout: self.connect_timeout,
-            pin: self.pin.clone(),
+            credentials: credentials.clone(),
+            connect_timeout,
+            pin,
         });
-        let started = Instant::now();
-        tokio::spawn(async move {
+        let mut news = News::new(self.myself.clone(), self.generation);
+        let dialer = self.dialer.clone();
+        let dialling = tokio::spawn(async move {
             let result = match request {
                 Ok(request) => dialer.dial(&request).await,
                 Err(error) => Err(error),
             };
-            let took = started.elapsed();
-            // A session that ended meanwhile drops the message, and with it the connection.
-            let _ = myself.send_message(SessionMessage::Dialed {
-                generation,
-                result,
-                took,
-            });
+            news.tell(result);
         });
+        self.dialling = Some(dialling.abort_handle());
     }
 
     /// A dial came back.
@@ -65,6 +69,11 @@ impl SessionState {
     }
 
     async fn up(&mut self, connection: Arc<Connection>, took: Duration) {
+        if let Some(trial) = self.trial.take() {
+            self.spec = trial.spec;
+            self.credentials = trial.credentials;
+            self.connect_timeout = trial.connect_timeout;
+        }
         let facts = connection.facts();
         tracing::info!(session = %self.name, generation = self.generation, millis = took.as_millis(), "connected");
         self.spec.auth = facts.auth.kind();
@@ -74,6 +83,14 @@ impl SessionState {
         }
         self.past = Past::WasUp;
         self.last_error = None;
+        // What a restart after a crash begins with. A supervisor that is gone needs to know nothing.
+        let _ = self
+            .supervisor
+            .send_message(SupervisorMessage::Established {
+                name: self.name.clone(),
+                spec: Box::new(self.spec.clone()),
+                pin: facts.public_key.clone(),
+            });
         self.watch(&connection);
         let channels = Channels::new(Arc::clone(&connection));
         self.link = Link::Ready(Up {
@@ -100,6 +117,13 @@ impl SessionState {
 
     fn dial_failed(&mut self, error: SshError) {
         tracing::info!(session = %self.name, generation = self.generation, %error, "dial failed");
+        if let Some(trial) = self.trial.take()
+            && self.past != Past::New
+        {
+            self.go_back(trial.before);
+            self.answer_all_with(&error);
+            return;
+        }
         let now = Instant::now();
         let delay = match self.past {
             Past::WasUp => self
@@ -130,13 +154,32 @@ impl SessionState {
         }
     }
 
+    /// A failed `ssh_connect` leaves a session that was there before as it was.
+    fn go_back(&mut self, before: Link) {
+        match before {
+            // The timer belonged to an older generation.
+            Link::Backoff {
+                next_attempt,
+                error,
+            } => {
+                self.back_off(
+                    error,
+                    next_attempt.saturating_duration_since(Instant::now()),
+                );
+            }
+            before => self.link = before,
+        }
+    }
+
     fn answer_all_with(&mut self, error: &SshError) {
+        let gone = self.past == Past::New;
         let failure = match self.dial_error() {
             SessionError::Dial {
                 state, retry_after, ..
             } => SessionError::Dial {
                 error: Box::new(error.clone()),
-                state,
+                // A first connect that failed leaves nothing that could have a state.
+                state: state.filter(|_| !gone),
                 retry_after,
             },
             other => other,
@@ -191,8 +234,25 @@ impl SessionState {
     pub(super) fn hang_up(&mut self) {
         self.generation += 1;
         self.outage = None;
+        self.stop_dialling();
         if let Link::Ready(up) = std::mem::replace(&mut self.link, Link::Saved) {
-            tokio::spawn(async move { up.connection.close().await });
+            let jobs = self
+                .jobs_to_stop()
+                .into_iter()
+                .map(|(_, job)| job)
+                .collect();
+            tokio::spawn(async move {
+                super::jobs::stop_all(jobs).await;
+                up.connection.close().await;
+            });
+        }
+    }
+
+    /// A dial that nobody wants any more ends with its `ssh -G` and its connection.
+    fn stop_dialling(&mut self) {
+        self.trial = None;
+        if let Some(dialling) = self.dialling.take() {
+            dialling.abort();
         }
     }
 
@@ -200,6 +260,7 @@ impl SessionState {
     pub(super) fn disconnect(&mut self, reply: RpcReplyPort<Vec<String>>) {
         self.generation += 1;
         self.outage = None;
+        self.stop_dialling();
         self.past = Past::Saved;
         // A password lives as long as its session is meant to be up.
         self.credentials = Credentials::default();
@@ -226,6 +287,12 @@ impl SessionState {
     /// The process ends: the host is told to end everything of ours, and goes on with that by itself.
     pub(super) fn shut_down(&mut self, reply: RpcReplyPort<()>) {
         self.generation += 1;
+        self.stop_dialling();
+        let jobs = self
+            .jobs_to_stop()
+            .into_iter()
+            .map(|(_, job)| job)
+            .collect();
         let link = std::mem::replace(&mut self.link, Link::Saved);
         let ended = SessionError::ShuttingDown;
         for connect in std::mem::take(&mut self.connects) {
@@ -234,10 +301,55 @@ impl SessionState {
         self.fail_queue(&ended);
         tokio::spawn(async move {
             if let Link::Ready(up) = link {
-                kill::end_all(&up.channels).await;
+                if !kill::end_all(&up.channels).await {
+                    // Each ends its own command by signal requests, as far as the time allows.
+                    let _ =
+                        timeout(limits::SHUTDOWN_SIGNAL_TIME, super::jobs::stop_all(jobs)).await;
+                }
                 up.connection.close().await;
             }
             let _ = reply.send(());
         });
+    }
+}
+
+/// Tells how a dial ended, whatever happens to its task.
+struct News {
+    session: ActorRef<SessionMessage>,
+    generation: u64,
+    started: Instant,
+    told: bool,
+}
+
+impl News {
+    fn new(session: ActorRef<SessionMessage>, generation: u64) -> Self {
+        Self {
+            session,
+            generation,
+            started: Instant::now(),
+            told: false,
+        }
+    }
+
+    fn tell(&mut self, result: Result<Arc<Connection>, SshError>) {
+        self.told = true;
+        let (generation, took) = (self.generation, self.started.elapsed());
+        // A session that ended meanwhile drops the message, and with it the connection.
+        let _ = self.session.send_message(SessionMessage::Dialed {
+            generation,
+            result,
+            took,
+        });
+    }
+}
+
+impl Drop for News {
+    /// A task that was aborted belongs to an older generation, so only one that failed is heard.
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(Err(SshError::Lost(
+                "the dial failed inside this program".to_owned(),
+            )));
+        }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::message::{ConnectReply, JobEntry, SessionMessage};
@@ -26,6 +27,7 @@ use super::error::SessionError;
 use super::job::record::JobRecord;
 use super::job::shelf::Shelf;
 use super::report::{ConnectReport, ConnectRequest, JobStatus, SessionStatus};
+use super::supervisor::message::SupervisorMessage;
 use crate::limits;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
@@ -44,6 +46,19 @@ pub(crate) struct SessionArguments {
     pub(crate) known: bool,
     pub(crate) dialer: Dialer,
     pub(crate) shelf: Shelf,
+    /// The host key of an earlier life of this session.
+    pub(crate) pin: Option<PinnedKey>,
+    pub(crate) supervisor: ActorRef<SupervisorMessage>,
+}
+
+/// Parameters that have not proved themselves.
+#[derive(Debug)]
+struct Trial {
+    spec: SessionSpec,
+    credentials: Credentials,
+    connect_timeout: Option<Duration>,
+    /// The state to go back to.
+    before: Link,
 }
 
 /// What it remembers.
@@ -56,6 +71,10 @@ pub(crate) struct SessionState {
     dialer: Dialer,
     past: Past,
     link: Link,
+    /// What an `ssh_connect` wants to change: adopted when its dial succeeds, forgotten when it fails.
+    trial: Option<Trial>,
+    /// The dial under way.
+    dialling: Option<AbortHandle>,
     /// Counts dials; an event of another generation is late.
     generation: u64,
     late_events: u64,
@@ -73,6 +92,7 @@ pub(crate) struct SessionState {
     ended_jobs: BTreeMap<u64, Arc<JobRecord>>,
     /// Those of all sessions.
     shelf: Shelf,
+    supervisor: ActorRef<SupervisorMessage>,
     jobs_started: u64,
 }
 
@@ -99,9 +119,11 @@ impl Actor for SessionActor {
                 Past::New
             },
             link: Link::Saved,
+            trial: None,
+            dialling: None,
             generation: 0,
             late_events: 0,
-            pin: None,
+            pin: arguments.pin,
             outage: None,
             reconnects: 0,
             last_error: None,
@@ -110,6 +132,7 @@ impl Actor for SessionActor {
             jobs: BTreeMap::new(),
             ended_jobs: BTreeMap::new(),
             shelf: arguments.shelf,
+            supervisor: arguments.supervisor,
             jobs_started: 0,
         })
     }
@@ -212,16 +235,25 @@ impl SessionState {
         if let Link::Connecting = self.link {
             return;
         }
-        let created_at = self.spec.created_at;
-        self.spec = SessionSpec {
-            created_at,
-            ..request.spec
-        };
-        self.credentials = request.credentials;
-        self.connect_timeout = request.connect_timeout;
-        // Whoever connects anew accepts the host's key under known_hosts rules.
-        self.pin = None;
+        self.trial = Some(self.trial_of(request, same));
         self.dial();
+    }
+
+    /// What is to be tried. A caller who only confirms a session that has its secrets need not know them.
+    fn trial_of(&mut self, request: ConnectRequest, same: bool) -> Trial {
+        let mut trial = Trial {
+            spec: request.spec,
+            credentials: request.credentials,
+            connect_timeout: request.connect_timeout,
+            before: std::mem::replace(&mut self.link, Link::Saved),
+        };
+        if same && trial.credentials == Credentials::default() {
+            trial.credentials = self.credentials.clone();
+            trial.spec.auth = self.spec.auth.clone();
+            trial.connect_timeout = trial.connect_timeout.or(self.connect_timeout);
+        }
+        trial.spec.created_at = self.spec.created_at;
+        trial
     }
 
     fn reconnect(&mut self, reply: ConnectReply) {
@@ -301,7 +333,7 @@ impl SessionState {
                 .or_else(|| self.spec.username.clone()),
             connected_for: facts.map(|(_, since)| since),
             reconnects: self.reconnects,
-            attempt: self.outage.as_ref().map(Reconnect::attempts),
+            attempt: self.attempt(),
             next_attempt_in: next_attempt,
             last_error: self
                 .link
@@ -310,6 +342,15 @@ impl SessionState {
                 .or_else(|| self.last_error.clone()),
             jobs: self.jobs.values().map(job_status).collect(),
         }
+    }
+
+    /// Dials since the link was lost, while that matters.
+    fn attempt(&self) -> Option<u32> {
+        let down = matches!(self.link, Link::Connecting | Link::Backoff { .. });
+        self.outage
+            .as_ref()
+            .filter(|_| down)
+            .map(Reconnect::attempts)
     }
 
     fn dial_error(&self) -> SessionError {
@@ -325,7 +366,7 @@ impl SessionState {
         };
         SessionError::Dial {
             error: Box::new(error),
-            state: self.link.name(),
+            state: Some(self.link.name()),
             retry_after,
         }
     }

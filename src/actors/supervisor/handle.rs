@@ -81,7 +81,7 @@ impl SupervisorHandle {
         let actor = self.start_session(&name, &spec, known).await?;
         let answer = call(&actor, |reply| SessionMessage::Connect { request, reply }).await;
         let report = answer.map_err(|_| crashed(&name, Fate::NotSent))??;
-        let no_default = content.is_ok_and(|content| content.default.is_none())
+        let no_default = content.map_or(true, |content| content.default.is_none())
             && self.own_default().await.is_none();
         let becomes_default = make_default || no_default;
         if becomes_default {
@@ -188,7 +188,14 @@ impl SupervisorHandle {
                 let answer = call(&actor, |reply| SessionMessage::Disconnect { reply }).await;
                 ended_jobs = answer.unwrap_or_default();
             }
-            Some(Found::Parked) => {}
+            Some(Found::Parked) => {
+                // What is left of it is what is saved.
+                let forget = |reply| SupervisorMessage::Forget {
+                    name: name.clone(),
+                    reply,
+                };
+                self.ask(forget).await?;
+            }
             None => drop(self.saved_spec(&name).await?),
         }
         let mut notes = Vec::new();

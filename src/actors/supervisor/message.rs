@@ -3,6 +3,7 @@
 use ractor::{ActorRef, RpcReplyPort};
 
 use crate::actors::session::message::SessionMessage;
+use crate::ssh::connection::PinnedKey;
 use crate::store::{SessionName, SessionSpec};
 
 /// Where a session can be reached.
@@ -37,6 +38,15 @@ pub(crate) enum SupervisorMessage {
         known: bool,
         /// Answered at once.
         reply: StartReply,
+    },
+    /// A session has connected: this is what a restart begins with.
+    Established {
+        /// Its name.
+        name: SessionName,
+        /// Target and parameters.
+        spec: Box<SessionSpec>,
+        /// The host key that it was opened with.
+        pin: PinnedKey,
     },
     /// All sessions that run or are parked.
     List {

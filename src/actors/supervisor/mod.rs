@@ -18,6 +18,7 @@ use super::job::shelf::Shelf;
 use super::session::message::SessionMessage;
 use super::session::{SessionActor, SessionArguments};
 use crate::limits;
+use crate::ssh::connection::PinnedKey;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec};
 
@@ -38,6 +39,7 @@ pub(crate) struct SupervisorState {
 struct Entry {
     found: Found,
     spec: SessionSpec,
+    pin: Option<PinnedKey>,
     crashes: CrashHistory,
 }
 
@@ -78,6 +80,11 @@ impl Actor for SupervisorActor {
                 reply,
             } => {
                 let _ = reply.send(state.start(name, *spec, known).await);
+            }
+            SupervisorMessage::Established { name, spec, pin } => {
+                if let Some(entry) = state.sessions.get_mut(&name) {
+                    (entry.spec, entry.pin) = (*spec, Some(pin));
+                }
             }
             SupervisorMessage::List { reply } => {
                 let all = state
@@ -137,12 +144,13 @@ impl SupervisorState {
             return Err(self.sessions.len());
         }
         let actor = self
-            .spawn(&name, &spec, known)
+            .spawn(&name, &spec, None, known)
             .await
             .ok_or(self.sessions.len())?;
         let entry = Entry {
             found: Found::Actor(actor.clone()),
             spec,
+            pin: None,
             crashes: CrashHistory::default(),
         };
         self.sessions.insert(name, entry);
@@ -154,6 +162,7 @@ impl SupervisorState {
         &self,
         name: &SessionName,
         spec: &SessionSpec,
+        pin: Option<PinnedKey>,
         known: bool,
     ) -> Option<ActorRef<SessionMessage>> {
         let arguments = SessionArguments {
@@ -162,6 +171,8 @@ impl SupervisorState {
             known,
             dialer: self.dialer.clone(),
             shelf: self.shelf.clone(),
+            pin,
+            supervisor: self.myself.clone(),
         };
         match Actor::spawn_linked(None, SessionActor, arguments, self.myself.get_cell()).await {
             Ok((actor, _)) => Some(actor),
@@ -209,11 +220,11 @@ impl SupervisorState {
         };
         let decision = entry.crashes.note(Instant::now());
         tracing::error!(session = %name, error, ?decision, "a session failed");
-        let spec = entry.spec.clone();
+        let (spec, pin) = (entry.spec.clone(), entry.pin.clone());
         let found = match decision {
             RestartDecision::Park => Found::Parked,
             RestartDecision::Restart => self
-                .spawn(&name, &spec, true)
+                .spawn(&name, &spec, pin, true)
                 .await
                 .map_or(Found::Parked, Found::Actor),
         };

@@ -126,6 +126,23 @@ pub(crate) async fn load(
     })
 }
 
+/// The public key of a file that is one, or that lies beside a private key which is not here: the agent or a
+/// security key may hold the other half.
+pub(crate) async fn public_half(path: PathBuf) -> Option<PublicKey> {
+    let found = tokio::task::spawn_blocking(move || {
+        let beside = PathBuf::from(format!("{}.pub", path.display()));
+        [path, beside].iter().find_map(|path| public_key(path))
+    });
+    found.await.ok().flatten()
+}
+
+fn public_key(path: &Path) -> Option<PublicKey> {
+    let (file, metadata) = open(path).ok()?;
+    let small = metadata.is_file() && metadata.len() <= limits::KEY_FILE_MAX_BYTES;
+    let text = small.then(|| read_text(file).ok()).flatten()?;
+    PublicKey::from_openssh(text.trim()).ok()
+}
+
 fn load_blocking(path: PathBuf, passphrase: Option<&Secret>) -> Result<LoadedKey, KeyFileError> {
     let text = read(&path)?;
     let private = decode(&path, &text, passphrase)?;
@@ -137,26 +154,29 @@ fn load_blocking(path: PathBuf, passphrase: Option<&Secret>) -> Result<LoadedKey
     })
 }
 
-/// Opens without blocking on a FIFO and without reading more than a key can have.
+/// Opens without blocking on a FIFO.
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblock)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
+/// Reads no more than a key can have.
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let unreadable = |reason: String| KeyFileError::Unreadable {
         path: path.to_owned(),
         reason,
     };
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => KeyFileError::Missing {
-                path: path.to_owned(),
-            },
-            _ => unreadable(error.to_string()),
-        })?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unreadable(error.to_string()))?;
+    let (file, metadata) = open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => KeyFileError::Missing {
+            path: path.to_owned(),
+        },
+        _ => unreadable(error.to_string()),
+    })?;
     if !metadata.is_file() {
         return Err(unreadable("it is not a regular file".to_owned()));
     }

@@ -21,7 +21,7 @@ use self::key_file::{KeyFileError, LoadedKey};
 use super::connection::{ClientHandler, HandlerEnds};
 use super::credentials::Credentials;
 use super::error::{self, SshError};
-use super::resolve::{ResolveRequest, ResolvedHost};
+use super::resolve::{AlgorithmList, ResolveRequest, ResolvedHost};
 use crate::store::AuthKind;
 
 /// How the server was convinced.
@@ -163,9 +163,16 @@ pub(crate) async fn load_keys(
     for path in &host.identity_files {
         match key_file::load(path.clone(), passphrase.clone()).await {
             Ok(key) => files.push(key),
-            Err(KeyFileError::Missing { .. }) => {}
             Err(error) => {
-                if let Some(public) = error.public_key() {
+                let public = match error.public_key() {
+                    Some(public) => Some(public),
+                    None => key_file::public_half(path.clone()).await,
+                };
+                let missing = matches!(error, KeyFileError::Missing { .. });
+                if missing && public.is_none() {
+                    continue;
+                }
+                if let Some(public) = public {
                     files.push(LoadedKey {
                         path: path.clone(),
                         public,
@@ -178,6 +185,7 @@ pub(crate) async fn load_keys(
     }
     keys.add_agent(host).await;
     keys.merge(files, host.identities_only);
+    keys.keep_accepted(&host.pubkey_accepted_algorithms);
     Ok(keys)
 }
 
@@ -252,6 +260,49 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Leaves out keys whose algorithm PubkeyAcceptedAlgorithms does not allow.
+    fn keep_accepted(&mut self, accepted: &AlgorithmList) {
+        if accepted.names.is_empty() {
+            return;
+        }
+        let is_accepted = |key: &PublicKey| {
+            let algorithm = key.algorithm();
+            let name = algorithm.as_str();
+            // Which of the SHA-2 variants serves an RSA key is decided with the server.
+            let names = if algorithm.clone().is_rsa() {
+                vec!["rsa-sha2-512", "rsa-sha2-256"]
+            } else {
+                vec![name]
+            };
+            accepted
+                .names
+                .iter()
+                .any(|accepted| names.contains(&accepted.as_str()))
+        };
+        self.candidates.retain(|candidate| {
+            let key = candidate.public();
+            let keep = is_accepted(key);
+            if !keep {
+                let fingerprint = key.fingerprint(HashAlg::Sha256);
+                self.skipped.push(format!(
+                    "{fingerprint} (skipped: PubkeyAcceptedAlgorithms does not allow it)"
+                ));
+            }
+            keep
+        });
+    }
+}
+
+impl Candidate {
+    fn public(&self) -> &PublicKey {
+        match self {
+            Self::Agent(key) => key,
+            Self::File(key) => &key.public,
+        }
+    }
+}
+
 /// Goes through PreferredAuthentications until the server is satisfied.
 pub(crate) async fn authenticate(
     handle: &mut Handle<ClientHandler>,
@@ -269,6 +320,8 @@ pub(crate) async fn authenticate(
         },
         handle,
         remaining: None,
+        password_given: false,
+        question_open: false,
     };
     attempt.failure.tried.clone_from(&keys.skipped);
     attempt
@@ -282,6 +335,10 @@ struct Attempt<'a> {
     failure: AuthFailure,
     /// What the server said it would take; unknown before its first answer.
     remaining: Option<MethodSet>,
+    /// The password went out once; servers count failed logins.
+    password_given: bool,
+    /// The server waits for an answer that cannot be given. russh takes nothing else meanwhile.
+    question_open: bool,
 }
 
 impl Attempt<'_> {
@@ -323,7 +380,7 @@ impl Attempt<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.failure.hung_up.is_some() || self.handle.is_closed()
+        self.question_open || self.failure.hung_up.is_some() || self.handle.is_closed()
     }
 
     /// Notes the server's answer; true if it was a success.

@@ -13,8 +13,12 @@ const ROUNDS_MAX: usize = 8;
 
 impl Attempt<'_> {
     pub(super) async fn password(&mut self, credentials: &Credentials) -> Option<AuthMethod> {
-        let password = credentials.password.as_ref()?;
+        let password = credentials
+            .password
+            .as_ref()
+            .filter(|_| !self.password_given)?;
         self.failure.tried.push("password".to_owned());
+        self.password_given = true;
         let username = self.failure.username.clone();
         let result = self
             .handle
@@ -55,9 +59,11 @@ impl Attempt<'_> {
                     return None;
                 }
             };
-            let Some(answers) = answer(&prompts, &mut password_left) else {
+            let answers = answer(&prompts, &mut password_left);
+            self.password_given |= password_left.is_none();
+            let Some(answers) = answers else {
                 self.failure.tried.push(unanswered(&prompts));
-                // Leaves the conversation open; the next method aborts it (RFC 4256 section 3.1).
+                self.question_open = true;
                 return None;
             };
             response = self
