@@ -9,8 +9,9 @@ mod stdio_codec;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
+    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -55,6 +56,14 @@ impl ServerHandler for McpServer {
         Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(unread(request.method))
+    }
+
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
@@ -77,6 +86,23 @@ impl ServerHandler for McpServer {
             None => Err(ErrorData::invalid_params(unknown_tool(&request.name), None)),
         }
     }
+}
+
+/// Methods that are known here: a request that names one and still could not be read has bad parameters.
+const METHODS: [&str; 5] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+];
+
+fn unread(method: String) -> ErrorData {
+    if METHODS.contains(&method.as_str()) {
+        let text = format!("the parameters of {method} do not have the form that MCP gives them");
+        return ErrorData::invalid_params(text, None);
+    }
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
 }
 
 fn unknown_tool(name: &str) -> String {

@@ -11,6 +11,7 @@ use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use rmcp::transport::Transport;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader, Stdout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ const READ_AHEAD: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for calls that are under way when the input ends: a script may send its calls and close.
 const EOF_GRACE: Duration = Duration::from_millis(200);
+/// Answers of our own that wait for room in stdout. A client that does not read gets no more of them.
+const REJECTIONS_MAX: usize = 64;
 /// Server error of JSON-RPC 2.0 section 5.1: too many calls at once.
 const TOO_MANY_CALLS: i32 = -32000;
 
@@ -51,6 +54,7 @@ pub async fn serve(supervisor: SupervisorHandle) -> ExitCode {
         _ = serving => {}
     }
     supervisor.shut_down().await;
+    client.flushed_within(EOF_GRACE).await;
     stop.cancel();
     ExitCode::SUCCESS
 }
@@ -127,6 +131,13 @@ impl Client {
         }
     }
 
+    /// An answer that is being written gets its time.
+    async fn flushed_within(&self, limit: Duration) {
+        let flush = async { self.stdout.lock().await.flush().await };
+        // A client that does not read has had its chance.
+        let _ = timeout(limit, flush).await;
+    }
+
     async fn write(&self, message: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
@@ -142,28 +153,37 @@ impl Client {
         result
     }
 
-    /// Counts a request in; false when there are too many.
-    fn admit(&self, id: &RequestId) -> bool {
+    /// Counts a request in, or says with which code and words it is refused.
+    fn admit(&self, id: &RequestId) -> Result<(), (i32, String)> {
         let mut open = self.open();
+        if open.contains(id) {
+            let text = "a request with this id is under way; give each one an id of its own";
+            return Err((stdio_codec::INVALID_REQUEST, text.to_owned()));
+        }
         if open.len() >= limits::STDIO_CALLS_MAX {
-            return false;
+            let text = format!(
+                "{} calls are under way, which is the limit; wait for one",
+                limits::STDIO_CALLS_MAX
+            );
+            return Err((TOO_MANY_CALLS, text));
         }
         open.insert(id.clone());
-        true
+        Ok(())
     }
 }
 
 /// Reads lines until the input ends. What is no message is answered here.
 async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleServer>>) {
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, tokio::io::stdin());
+    let rejections = write_rejections(client.clone());
     loop {
         match stdio_codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {
             Ok(Some(Incoming::Message(message))) => {
-                if !deliver(&client, &sender, *message).await {
+                if !deliver(&client, &sender, &rejections, *message).await {
                     break;
                 }
             }
-            Ok(Some(Incoming::Rejected(answer))) => drop(client.write(&answer).await),
+            Ok(Some(Incoming::Rejected(answer))) => drop(rejections.try_send(answer)),
             Ok(Some(Incoming::Blank)) => {}
             Ok(None) => break,
             Err(error) => {
@@ -178,22 +198,34 @@ async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleSe
     drop(sender);
 }
 
+/// Writes answers of our own beside the reader, which must see the end of the input even when nobody reads
+/// what is written.
+fn write_rejections(client: Client) -> mpsc::Sender<Value> {
+    let (sender, mut receiver) = mpsc::channel(REJECTIONS_MAX);
+    tokio::spawn(async move {
+        while let Some(answer) = receiver.recv().await {
+            if client.write(&answer).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
 async fn deliver(
     client: &Client,
     sender: &mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    rejections: &mpsc::Sender<Value>,
     message: RxJsonRpcMessage<RoleServer>,
 ) -> bool {
     match &message {
-        JsonRpcMessage::Request(request) if !client.admit(&request.id) => {
-            let text = format!(
-                "{} calls are under way, which is the limit; wait for one",
-                limits::STDIO_CALLS_MAX
-            );
-            let id = serde_json::to_value(&request.id).ok();
-            let _ = client
-                .write(&stdio_codec::error(TOO_MANY_CALLS, &text, id))
-                .await;
-            return true;
+        JsonRpcMessage::Request(request) => {
+            if let Err((code, text)) = client.admit(&request.id) {
+                let id = serde_json::to_value(&request.id).ok();
+                // Without room the client reads nothing: it would not see this either.
+                let _ = rejections.try_send(stdio_codec::error(code, &text, id));
+                return true;
+            }
         }
         JsonRpcMessage::Notification(notification) => {
             // A cancelled call is not answered, so it is over as far as the count goes.
@@ -225,7 +257,7 @@ impl Transport<RoleServer> for StdioTransport {
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let client = self.client.clone();
         async move {
-            let result = client.write(&item).await;
+            // Before it is written: its client may use the id again as soon as it has read this.
             match &item {
                 JsonRpcMessage::Response(response) => drop(client.open().remove(&response.id)),
                 JsonRpcMessage::Error(error) => {
@@ -235,7 +267,7 @@ impl Transport<RoleServer> for StdioTransport {
                 }
                 _ => {}
             }
-            result
+            client.write(&item).await
         }
     }
 

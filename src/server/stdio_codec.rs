@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// JSON-RPC 2.0 section 5.1.
 const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
+pub(super) const INVALID_REQUEST: i32 = -32600;
 /// Bytes of an id that is worth answering to.
 const ID_MAX_BYTES: usize = 256;
 

@@ -6,30 +6,87 @@ use serde_json::Value;
 
 use super::error::ToolError;
 
-/// Reads the arguments of a tool whose properties are `known`.
+/// Characters of a name that are quoted.
+const NAME_MAX_CHARS: usize = 64;
+
+/// Reads the arguments of a tool with these properties (of its JSON schema).
 ///
 /// snake_case spellings are taken, `name` stands for `session` where that is a property and `name` is not,
-/// `null` counts as absent, and whole numbers may be written as `5.0`.
+/// `null` counts as absent, and whole numbers may be written as `5.0`. No error quotes a value that has the
+/// wrong type: it may be a secret.
 pub(super) fn parse<P: DeserializeOwned>(
     tool: &str,
-    known: &[String],
+    properties: &JsonObject,
     arguments: JsonObject,
 ) -> Result<P, ToolError> {
+    let known: Vec<_> = properties.keys().cloned().collect();
     let mut named = JsonObject::new();
     for (given, value) in arguments {
-        let name = property(&given, known).ok_or_else(|| unknown(tool, &given, known))?;
+        let name = property(&given, &known).ok_or_else(|| unknown(tool, &given, &known))?;
         if value.is_null() {
             continue;
         }
-        if named.insert(name.clone(), whole_number(value)).is_some() {
-            return Err(ToolError::invalid(format!(
-                "{tool}: {name} is given twice; give it once"
-            )));
+        let value = whole_number(value);
+        check_type(tool, &name, &properties[&name], &value)?;
+        if named.insert(name.clone(), value).is_some() {
+            let text = format!("{tool}: {name} is given twice; give it once");
+            return Err(ToolError::invalid(text));
         }
     }
     serde_json::from_value(Value::Object(named)).map_err(|error| {
         ToolError::invalid(format!("{tool}: {error}; parameters: {}", known.join(", ")))
     })
+}
+
+/// The type of a value against that of its property, and of the values of an object against theirs.
+fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(), ToolError> {
+    let wanted = schema["type"].as_str().unwrap_or_default();
+    let fits = match wanted {
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        _ => true,
+    };
+    if !fits {
+        let text = format!(
+            "{tool}: {name} must be {}, not {}",
+            article(wanted),
+            article(kind(value))
+        );
+        return Err(ToolError::invalid(text));
+    }
+    let members = value.as_object().into_iter().flatten();
+    for (member, value) in members {
+        let member: String = member.chars().take(NAME_MAX_CHARS).collect();
+        check_type(
+            tool,
+            &format!("{name}.{member}"),
+            &schema["additionalProperties"],
+            value,
+        )?;
+    }
+    Ok(())
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {kind}")
 }
 
 fn property(given: &str, known: &[String]) -> Option<String> {
@@ -61,7 +118,7 @@ fn camel_case(name: &str) -> String {
 }
 
 fn unknown(tool: &str, given: &str, known: &[String]) -> ToolError {
-    let given: String = given.chars().take(64).collect();
+    let given: String = given.chars().take(NAME_MAX_CHARS).collect();
     let known = if known.is_empty() {
         "it takes none".to_owned()
     } else {
@@ -96,11 +153,15 @@ mod tests {
     }
 
     fn parse_object(arguments: Value) -> Result<Parameters, String> {
-        let known = ["session".to_owned(), "waitMs".to_owned()];
-        let Value::Object(arguments) = arguments else {
+        let properties = json!({
+            "session": {"type": "string"},
+            "waitMs": {"type": "integer"},
+            "env": {"type": "object", "additionalProperties": {"type": "string"}},
+        });
+        let (Value::Object(properties), Value::Object(arguments)) = (properties, arguments) else {
             panic!("not an object")
         };
-        parse("ssh_test", &known, arguments).map_err(|error| error.text)
+        parse("ssh_test", &properties, arguments).map_err(|error| error.text)
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(crate) trait Tool: 'static {
     ) -> impl Future<Output = Result<CallToolResult, ToolError>> + Send;
 }
 
-type Run = fn(Call, Arc<[String]>, JsonObject) -> BoxFuture<'static, CallToolResult>;
+type Run = fn(Call, Arc<JsonObject>, JsonObject) -> BoxFuture<'static, CallToolResult>;
 
 /// All tools of the product.
 pub struct Catalog {
@@ -85,7 +85,7 @@ pub struct Catalog {
 
 struct Entry {
     definition: rmcp::model::Tool,
-    properties: Arc<[String]>,
+    properties: Arc<JsonObject>,
     run: Run,
 }
 
@@ -148,7 +148,7 @@ impl Catalog {
 
 fn entry<T: Tool>() -> Entry {
     let schema = schema::input::<T::Parameters>();
-    let properties = schema::properties(&schema).into();
+    let properties = Arc::new(schema::properties(&schema));
     let mut definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, schema)
         .with_title(T::TITLE)
         .with_annotations(annotations(T::HINTS));
@@ -180,7 +180,7 @@ fn annotations(hints: Hints) -> ToolAnnotations {
 
 fn run<T: Tool>(
     call: Call,
-    properties: Arc<[String]>,
+    properties: Arc<JsonObject>,
     arguments: JsonObject,
 ) -> BoxFuture<'static, CallToolResult> {
     Box::pin(async move {

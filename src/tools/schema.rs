@@ -21,12 +21,10 @@ pub(super) fn output<R: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// Names of the properties of a schema.
-pub(super) fn properties(schema: &JsonObject) -> Vec<String> {
+/// The properties of a schema.
+pub(super) fn properties(schema: &JsonObject) -> JsonObject {
     let properties = schema.get("properties").and_then(Value::as_object);
-    properties
-        .map(|properties| properties.keys().cloned().collect())
-        .unwrap_or_default()
+    properties.cloned().unwrap_or_default()
 }
 
 fn generate<T: JsonSchema>() -> JsonObject {

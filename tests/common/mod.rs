@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each test binary compiles all of this and uses a part of it"
 )]
@@ -11,6 +12,8 @@
     reason = "a fixture that does not work ends its test, and clippy knows only test functions as tests"
 )]
 
+pub mod client;
+pub mod host;
 pub mod link;
 pub mod processes;
 pub mod raw_client;

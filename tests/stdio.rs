@@ -1,0 +1,62 @@
+//! The binary over stdio, as an MCP client meets it: what it reads, what it answers, how it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy knows only test functions as tests, and helpers of these are none"
+)]
+
+mod common;
+
+#[path = "stdio/calls.rs"]
+mod calls;
+#[path = "stdio/cancel.rs"]
+mod cancel;
+#[path = "stdio/end.rs"]
+mod end;
+#[path = "stdio/eras.rs"]
+mod eras;
+#[path = "stdio/lines.rs"]
+mod lines;
+#[path = "stdio/secrets.rs"]
+mod secrets;
+#[path = "stdio/start.rs"]
+mod start;
+
+use std::time::Duration;
+
+use common::client::Client;
+use common::host::Host;
+use common::processes::Process;
+use serde_json::json;
+
+/// The contract says 1 s; a loaded machine gets as much again.
+const END_LIMIT: Duration = Duration::from_secs(2);
+/// Until nothing is left of a remote command after the end of the server that started it.
+const REMOTE_END_LIMIT: Duration = Duration::from_secs(3);
+
+/// A server and a client with one session, `test`.
+async fn connected() -> (Host, Client) {
+    let host = Host::start().await;
+    let mut client = Client::start(&host.sshd.ssh_config()).await;
+    client.succeed("ssh_connect", json!({"host": "test"})).await;
+    (host, client)
+}
+
+/// The remote process that runs `line`, once it is there.
+async fn running(host: &Host, line: &str) -> Process {
+    let find = || {
+        let mut commands = host.commands().into_iter();
+        commands.find(|process| process.command_line() == line)
+    };
+    common::eventually(line, || find().is_some()).await;
+    find().expect("it was there a moment ago")
+}
+
+/// Waits until a remote process is gone, which must not take longer than `limit`.
+async fn gone_within(process: Process, limit: Duration) {
+    let begun = tokio::time::Instant::now();
+    common::eventually("the remote command to end", || !process.is_alive()).await;
+    let took = begun.elapsed();
+    assert!(took <= limit, "the remote command ended after {took:?}");
+}
