@@ -56,6 +56,18 @@ fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(
         );
         return Err(ToolError::invalid(text));
     }
+    for (bound, is_outside) in [
+        ("minimum", i128::lt as fn(&i128, &i128) -> bool),
+        ("maximum", i128::gt),
+    ] {
+        let limit = schema[bound].as_i64().map(i128::from);
+        if let (Some(limit), Some(number)) = (limit, whole(value))
+            && is_outside(&number, &limit)
+        {
+            let text = format!("{tool}: {name} is {number}; its {bound} is {limit}");
+            return Err(ToolError::invalid(text));
+        }
+    }
     let members = value.as_object().into_iter().flatten();
     for (member, value) in members {
         let member: String = member.chars().take(NAME_MAX_CHARS).collect();
@@ -67,6 +79,13 @@ fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(
         )?;
     }
     Ok(())
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    value
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| value.as_u64().map(i128::from))
 }
 
 const fn kind(value: &Value) -> &'static str {

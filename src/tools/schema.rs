@@ -47,13 +47,10 @@ fn generate<T: JsonSchema>() -> JsonObject {
 
 /// `Option<T>` is absent or a `T`: clients that are strict about types refuse `["integer", "null"]`.
 fn simplify_object(object: &mut JsonObject) {
-    for noise in ["format", "default", "$schema", "maximum"] {
+    for noise in ["format", "default", "$schema"] {
         if object.get(noise).is_some_and(|value| !value.is_object()) {
             object.remove(noise);
         }
-    }
-    if object.get("minimum").and_then(Value::as_f64) == Some(0.0) {
-        object.remove("minimum");
     }
     if let Some(Value::Array(types)) = object.get("type")
         && let Some(only) = types.iter().find(|name| *name != "null").cloned()

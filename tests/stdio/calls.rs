@@ -247,19 +247,29 @@ async fn a_hundred_calls_at_once_get_their_own_answers() {
 async fn more_calls_than_the_limit_are_refused_at_once() {
     let (_host, mut client) = connected().await;
     let max = mcp_ssh_sessions::limits::STDIO_CALLS_MAX;
+    let started = json!({"command": "sleep 1000", "waitMs": 0});
+    let started = client.succeed("ssh_exec", started).await;
+    let job = started["_meta"]["mcp-ssh-sessions/result"]["job"].clone();
     let mut ids = Vec::new();
     for _ in 0..max + 10 {
-        ids.push(
-            client
-                .begin_call("ssh_exec", json!({"command": "sleep 1"}))
-                .await,
-        );
+        let arguments = json!({"job": job, "waitMs": 50_000});
+        ids.push(client.begin_call("ssh_output", arguments).await);
     }
-    let mut refused = 0;
-    for id in ids {
-        let answer = client.answer(&id).await;
-        refused += usize::from(answer["error"]["code"] == -32_000);
+    for id in &ids[max..] {
+        let refused = client.answer(id).await;
+        assert_eq!(refused["error"]["code"], -32_000, "{refused}");
     }
-    assert!(refused > 0, "none of {} calls was refused", max + 10);
+    // A cancelled call makes room for another one.
+    let cancelled = json!({"requestId": ids[0]});
+    client
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}))
+        .await;
+    let kill = json!({"job": job, "signal": "KILL"});
+    client.succeed("ssh_input", kill).await;
+    for id in &ids[1..max] {
+        let ended = client.result(id).await;
+        let record = &ended["_meta"]["mcp-ssh-sessions/result"];
+        assert_eq!(record["outcome"], "signaled", "{ended}");
+    }
     client.succeed("ssh_exec", json!({"command": "true"})).await;
 }
