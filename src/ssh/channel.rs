@@ -1,9 +1,10 @@
-//! Session channels of one connection: how many may be open, and one opened ahead.
+//! Session channels of one connection: how many may be open, and two opened ahead.
 //!
 //! Opening a channel and running a command on it are two round trips, because the server picks the channel
 //! number. A spare channel that is already open makes a warm command cost one. The server bounds the number
-//! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from its first refusal,
-//! and one channel below it stays free for ending commands (see `kill.rs`).
+//! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from a refusal. The last
+//! channel is kept for ending commands (see `kill.rs`): where sshd takes no signal requests, which it does not
+//! from root, nothing else helps.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -19,8 +20,10 @@ use super::connection::Connection;
 use super::error;
 use crate::limits;
 
+/// Channels opened ahead: one for the next command, and one that is kept for ending commands.
+const SPARES: usize = 2;
 /// Age after which a refusal is put to the test again, by the spare channel and never by a command.
-const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(30);
+const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(2);
 /// How often a waiting command looks by itself; normally it is told.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -78,17 +81,24 @@ impl Pool {
         self.idle.len() + self.opening + self.leased
     }
 
-    /// Whether a channel may be taken into use. Commands leave one for ending commands.
-    fn may_lease(&self, for_command: bool) -> bool {
-        let Some((bound, _)) = self.bound else {
-            return true;
-        };
-        let kept = usize::from(for_command && bound > 1);
-        self.leased + kept < bound
+    /// Idle channels that a command leaves for ending commands. By the time that the server's bound is known
+    /// it would be too late to keep one, so it is kept from the start.
+    fn kept(&self, for_command: bool) -> usize {
+        let only_one = self.bound.is_some_and(|(bound, _)| bound == 1);
+        usize::from(for_command && !only_one)
     }
 
-    fn may_open(&self) -> bool {
-        self.bound.is_none_or(|(bound, _)| self.total() < bound)
+    /// Requests to send now. A bound that is old is put to the test by one more.
+    fn missing(&self) -> usize {
+        let missing = SPARES.saturating_sub(self.idle.len() + self.opening);
+        match self.bound {
+            None => missing,
+            Some((bound, seen)) => {
+                let allowed = bound.saturating_sub(self.total());
+                let test = usize::from(self.opening == 0 && seen.elapsed() >= BOUND_RETRIED_AFTER);
+                missing.min(allowed.max(test))
+            }
+        }
     }
 
     /// A failure that leaves nothing to wait for: nothing is open, and nothing is on its way or it hangs.
@@ -98,9 +108,11 @@ impl Pool {
         if hopeless { self.failure.take() } else { None }
     }
 
-    /// A channel that is still usable, if there is one.
-    fn take_idle(&mut self) -> Option<Channel<Msg>> {
-        while let Some(mut channel) = self.idle.pop() {
+    /// A channel that is still usable, if there is one beside those that are kept.
+    fn take_idle(&mut self, for_command: bool) -> Option<Channel<Msg>> {
+        while self.idle.len() > self.kept(for_command)
+            && let Some(mut channel) = self.idle.pop()
+        {
             if is_open(&mut channel) {
                 return Some(channel);
             }
@@ -196,11 +208,7 @@ impl Channels {
             if let Some(failure) = pool.final_failure() {
                 return Some(Err(failure));
             }
-            let channel = if pool.may_lease(for_command) {
-                pool.take_idle()
-            } else {
-                None
-            };
+            let channel = pool.take_idle(for_command);
             pool.leased += usize::from(channel.is_some());
             channel
         };
@@ -220,22 +228,22 @@ impl Channels {
         ChannelError::NoneFree { open: pool.leased }
     }
 
-    /// Keeps one channel open ahead, within what the server allows.
+    /// Keeps channels open ahead, within what the server allows.
     fn refill(self: &Arc<Self>) {
-        {
-            let mut pool = self.pool();
-            let stale = pool
-                .bound
-                .is_some_and(|(_, seen)| seen.elapsed() >= BOUND_RETRIED_AFTER);
-            let enough = !pool.idle.is_empty() || pool.opening > 0;
-            if enough || !(pool.may_open() || stale) || self.connection.is_closed() {
-                return;
-            }
-            pool.opening += 1;
+        if self.connection.is_closed() {
+            return;
         }
-        let channels = Arc::clone(self);
-        // A task of its own: russh never closes a channel whose asker went away before it was confirmed.
-        tokio::spawn(async move { channels.open().await });
+        let missing = {
+            let mut pool = self.pool();
+            let missing = pool.missing();
+            pool.opening += missing;
+            missing
+        };
+        for _ in 0..missing {
+            let channels = Arc::clone(self);
+            // A task of its own: russh never closes a channel whose asker went away before it was confirmed.
+            tokio::spawn(async move { channels.open().await });
+        }
     }
 
     async fn open(self: Arc<Self>) {

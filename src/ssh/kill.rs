@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelWriteHalf, Sig};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::channel::{Channels, Lease};
+use super::channel::{ChannelError, Channels, Lease};
 use super::command::{quote, token};
 use crate::limits;
 
@@ -52,9 +52,8 @@ const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 /// Steps between the signals when the whole process ends: all three within the second that it has.
 const STEPS_AT_SHUTDOWN: u128 = 4;
 /// Time for the helper to find its target. New commands wait for it.
-const FIND_TIMEOUT: Duration = Duration::from_secs(3);
+const FIND_TIMEOUT: Duration = Duration::from_secs(8);
 /// A child that has ended and whose status is still on its way makes the count wrong for a moment.
-const FIND_TRIES: u32 = 3;
 const FIND_DELAY: Duration = Duration::from_millis(100);
 /// More than the helper ever says.
 const REPORT_MAX_BYTES: usize = 4096;
@@ -70,19 +69,10 @@ pub struct KillReport {
 
 /// Ends one command with a helper. Nothing comes back when no helper could do it: see [`by_request`].
 pub(crate) async fn by_helper(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
-    for _ in 0..FIND_TRIES {
-        match timeout(
-            limits::KILL_TIMEOUT,
-            help(channels, Some(id), Work::End { steps: STEPS }),
-        )
-        .await
-        {
-            Ok(Helped::Report(report)) => return Some(report),
-            Ok(Helped::Unsure) => sleep(FIND_DELAY).await,
-            Ok(Helped::Sent | Helped::Unavailable) | Err(_) => break,
-        }
+    match help_with(channels, id, Work::End { steps: STEPS }).await {
+        Helped::Report(report) => Some(report),
+        _ => None,
     }
-    None
 }
 
 /// Sends one signal with a helper; false when no helper could do it.
@@ -91,19 +81,22 @@ pub(crate) async fn signal_by_helper(
     id: u64,
     name: &'static str,
 ) -> bool {
-    for _ in 0..FIND_TRIES {
-        match timeout(
-            limits::KILL_TIMEOUT,
-            help(channels, Some(id), Work::Signal { name }),
-        )
-        .await
-        {
-            Ok(Helped::Sent) => return true,
-            Ok(Helped::Unsure) => sleep(FIND_DELAY).await,
-            Ok(Helped::Report(_) | Helped::Unavailable) | Err(_) => break,
+    let helped = help_with(channels, id, Work::Signal { name }).await;
+    matches!(helped, Helped::Sent)
+}
+
+/// Tries until a helper has done the work or it is clear that none can.
+async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
+    let deadline = Instant::now() + limits::KILL_TIMEOUT;
+    loop {
+        match help(channels, Some(id), work).await {
+            // Others are being ended over the same channel, or a status is still on its way.
+            Helped::NoChannel | Helped::Unsure if Instant::now() < deadline => {
+                sleep(FIND_DELAY).await
+            }
+            helped => return helped,
         }
     }
-    false
 }
 
 /// Ends one command by signal requests on its own channel, where the caller sees its end.
@@ -160,18 +153,29 @@ enum Helped {
     Report(KillReport),
     /// The helper sent the signal.
     Sent,
+    /// No channel was free for it.
+    NoChannel,
     /// The host's count of commands is not ours; nothing was touched.
     Unsure,
     /// No helper could be run.
     Unavailable,
 }
 
+/// In a task of its own: the end of the command must not cut the helper off, nor leave its channel open.
 async fn help(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+    let channels = Arc::clone(channels);
+    let helper = tokio::spawn(async move { help_now(&channels, id, work).await });
+    helper.await.unwrap_or(Helped::Unavailable)
+}
+
+async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
     if channels.connection().helper_is_useless() {
         return Helped::Unavailable;
     }
-    let Ok(mut lease) = channels.acquire_control().await else {
-        return Helped::Unavailable;
+    let mut lease = match channels.acquire_control().await {
+        Ok(lease) => lease,
+        Err(ChannelError::NoneFree { .. }) => return Helped::NoChannel,
+        Err(_) => return Helped::Unavailable,
     };
     // Held until the target is found, so that no younger child can be mistaken for it.
     let order = channels.connection().start_order().lock().await;
@@ -209,7 +213,10 @@ async fn help(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
     drop(order);
     let helped = match (found.ok().flatten().as_deref(), id) {
         (Some("stranger"), _) => Helped::Unavailable,
-        (Some(said), Some(_)) if !said.starts_with("unsure") => report.outcome(&mut lease).await,
+        (Some(said), Some(_)) if !said.starts_with("unsure") => {
+            let outcome = timeout(limits::KILL_TIMEOUT, report.outcome(&mut lease));
+            outcome.await.unwrap_or(Helped::Unavailable)
+        }
         (Some(said), None) if !said.starts_with("unsure") => Helped::Report(KillReport {
             signal: "INT",
             gone: None,

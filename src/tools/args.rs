@@ -49,11 +49,13 @@ fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(
         _ => true,
     };
     if !fits {
-        let text = format!(
-            "{tool}: {name} must be {}, not {}",
-            article(wanted),
+        // Numbers that should be whole are no secrets.
+        let given = if wanted == "integer" && value.is_number() {
+            value.to_string()
+        } else {
             article(kind(value))
-        );
+        };
+        let text = format!("{tool}: {name} must be {}, not {given}", article(wanted));
         return Err(ToolError::invalid(text));
     }
     for (bound, is_outside) in [

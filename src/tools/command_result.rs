@@ -86,7 +86,7 @@ pub(super) fn head_and_tail(report: &CommandReport, max_bytes: usize) -> Shown {
 }
 
 /// How the bytes of a command are shown: a terminal's tricks are played out.
-pub(super) fn show(pty: bool) -> Show {
+fn show(pty: bool) -> Show {
     if pty { terminal_text } else { visible }
 }
 

@@ -187,11 +187,10 @@ impl Reader {
     /// An explicit offset does not move the mark.
     fn page(&self) -> Shown {
         let ended = self.record.ended().is_some();
-        let show = command_result::show(self.record.pty);
         let output = self.record.output.lock();
         let start = self.start(output.len(self.stream));
         let view = fitting(self.max, |max| {
-            render::page(&output, self.stream, start, max, ended, show)
+            render::page(&output, self.stream, start, max, ended, self.record.pty)
         });
         if self.offset.is_none() {
             self.record.set_mark(self.stream, view.next_offset);

@@ -7,7 +7,8 @@ use regex::bytes::Regex;
 use crate::store::output::{Output, Page, Piece, Stream};
 use crate::text::visible;
 
-use super::{Block, Show, character_boundary};
+use super::terminal::incomplete_escape;
+use super::{Block, Show, character_boundary, terminal_text};
 
 /// Bytes that one has to look behind a cut to see whether it splits a character.
 const LOOK_BYTES: usize = 3;
@@ -28,15 +29,16 @@ pub struct PageView {
 }
 
 /// A page of at most `max_bytes` from `offset` on. While more may come, an incomplete character at the end is
-/// left for the next page.
+/// left for the next page; of a terminal (`pty`), an incomplete escape sequence too.
 pub fn page(
     output: &Output,
     stream: Option<Stream>,
     offset: u64,
     max_bytes: usize,
     ended: bool,
-    show: Show,
+    pty: bool,
 ) -> PageView {
+    let show: Show = if pty { terminal_text } else { visible };
     let raw = output.read(stream, offset, max_bytes.saturating_add(LOOK_BYTES));
     let at_end = raw.remaining == 0;
     let mut pieces = VecDeque::from(raw.pieces);
@@ -53,7 +55,7 @@ pub fn page(
                 bytes,
             } => {
                 let last = at_end && pieces.is_empty() && !ended;
-                let taken = cut(&bytes, left, last);
+                let taken = cut(&bytes, left, last, pty);
                 view.push_run(from, &bytes[..taken], show);
                 left -= taken;
                 if taken < bytes.len() {
@@ -66,14 +68,23 @@ pub fn page(
     view
 }
 
-/// How much of a run fits: whole characters, unless nothing would remain.
-fn cut(bytes: &[u8], left: usize, may_continue: bool) -> usize {
+/// How much of a run fits: whole characters and, of a terminal, whole escape sequences, unless nothing would
+/// remain.
+fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
+    let whole_escapes = |at: usize| {
+        at - if pty {
+            incomplete_escape(&bytes[..at])
+        } else {
+            0
+        }
+    };
     if bytes.len() > left {
-        let at = character_boundary(bytes, left);
+        let at = whole_escapes(character_boundary(bytes, left));
+        // A page that cannot hold even one of them is cut where it ends.
         return if at == 0 { left } else { at };
     }
     if may_continue {
-        bytes.len() - incomplete_tail(bytes)
+        whole_escapes(bytes.len() - incomplete_tail(bytes))
     } else {
         bytes.len()
     }
@@ -227,7 +238,7 @@ mod tests {
     fn pages(output: &Output, stream: Option<Stream>, max: usize, ended: bool) -> (String, u64) {
         let (mut text, mut offset) = (String::new(), 0);
         loop {
-            let view = page(output, stream, offset, max, ended, visible);
+            let view = page(output, stream, offset, max, ended, false);
             for block in &view.blocks {
                 if let Block::Text { text: part, .. } = block {
                     text.push_str(part);
@@ -260,11 +271,11 @@ mod tests {
     #[test]
     fn a_character_that_is_still_arriving_waits_for_its_rest() {
         let partial = output(&[(Stream::Stdout, b"ab\xe2\x82".to_vec())]);
-        assert_eq!(page(&partial, None, 0, 100, false, visible).next_offset, 2);
-        assert_eq!(page(&partial, None, 2, 100, false, visible).next_offset, 2);
-        assert_eq!(page(&partial, None, 0, 100, true, visible).next_offset, 4);
+        assert_eq!(page(&partial, None, 0, 100, false, false).next_offset, 2);
+        assert_eq!(page(&partial, None, 2, 100, false, false).next_offset, 2);
+        assert_eq!(page(&partial, None, 0, 100, true, false).next_offset, 4);
         let whole = output(&[(Stream::Stdout, "ab€".as_bytes().to_vec())]);
-        assert_eq!(page(&whole, None, 0, 100, false, visible).next_offset, 5);
+        assert_eq!(page(&whole, None, 0, 100, false, false).next_offset, 5);
     }
 
     #[test]

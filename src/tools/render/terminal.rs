@@ -13,6 +13,8 @@ use crate::text::{Visible, visible};
 const LINES_AT_ONCE: usize = 500;
 /// Bytes that are played on one screen.
 const BYTES_AT_ONCE: usize = 64 * 1024;
+/// Bytes of an escape sequence that may stand at a cut; a longer one is cut.
+const ESCAPE_MAX_BYTES: usize = 256;
 /// Longest control sequence that makes sense.
 const SEQUENCE_MAX_BYTES: usize = 64;
 /// Largest count in a control sequence: more than a screen has rows or columns.
@@ -42,6 +44,27 @@ fn played(bytes: &[u8], rows: usize) -> String {
     let mut terminal = vt100::Parser::new(cells(rows), cells(limits::PTY_COLUMNS as usize), 0);
     terminal.process(bytes);
     terminal.screen().contents()
+}
+
+/// Bytes at the end that begin an escape sequence (ECMA-48) and do not finish it.
+pub(super) fn incomplete_escape(bytes: &[u8]) -> usize {
+    let from = bytes.len().saturating_sub(ESCAPE_MAX_BYTES);
+    let Some(at) = bytes[from..].iter().rposition(|byte| *byte == 0x1b) else {
+        return 0;
+    };
+    let sequence = &bytes[from + at..];
+    let is_final = |byte: &u8| (0x40..=0x7e).contains(byte);
+    let complete = match sequence.get(1) {
+        None => false,
+        Some(b'[') => sequence[2..].iter().any(is_final),
+        // A string: to BEL, or to the ESC of its terminator, which is then the last one and found above.
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => sequence.contains(&0x07),
+        Some(0x20..=0x2f) => sequence[1..]
+            .iter()
+            .any(|byte| (0x30..=0x7e).contains(byte)),
+        Some(_) => true,
+    };
+    if complete { 0 } else { sequence.len() }
 }
 
 fn cells(count: usize) -> NonZeroU16 {
@@ -125,6 +148,24 @@ mod tests {
                 "{}",
                 String::from_utf8_lossy(bytes)
             );
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_an_escape() {
+        let rows: [(&[u8], usize); 9] = [
+            (b"", 0),
+            (b"text", 0),
+            (b"text\x1b", 1),
+            (b"text\x1b[1;3", 5),
+            (b"\x1b[1;3mtext", 0),
+            (b"\x1b]0;title", 9),
+            (b"\x1b]0;title\x07", 0),
+            (b"\x1b]0;title\x1b\\", 0),
+            (b"\x1b(", 2),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(incomplete_escape(bytes), expected, "{bytes:?}");
         }
     }
 

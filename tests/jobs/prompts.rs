@@ -1,0 +1,87 @@
+//! The guess that a program waits for input.
+
+use serde_json::json;
+
+use crate::world::{World, poll, timed};
+
+const HINT: &str = "seems to wait for input";
+
+#[tokio::test]
+async fn a_prompt_in_silence_is_told_with_the_way_to_answer() {
+    let world = World::start().await;
+    let command = "printf 'Really remove it? [y/N] '; read x; echo got $x";
+    let arguments = json!({"command": command, "interactive": true, "waitMs": 1600});
+    let answer = world.call("ssh_exec", arguments).await;
+    let job = answer.meta("job").as_str().unwrap().to_owned();
+    let call = format!("ssh_input(job: \"{job}\", text: \"");
+    // The status line of the handover, unless the prompt came late.
+    poll("the hint", async || {
+        let look = world.output(&job, json!({})).await;
+        let status = look.status();
+        let told = status.contains(HINT);
+        // The prompt is the host's text: it does not stand in the line that is ours.
+        assert!(!status.contains("Really"), "{status}");
+        assert!(!told || status.contains(&call), "{status}");
+        told.then_some(())
+    })
+    .await;
+    if answer.text().ends_with("[y/N] ") && answer.number("durationMs") >= 1500 {
+        assert!(answer.status().contains(HINT), "{}", answer.status());
+    }
+    world.input(&job, json!({"text": "y\n"})).await;
+    let end = world.output(&job, json!({"waitMs": 20000})).await;
+    assert_eq!(end.text(), "got y\n");
+    assert!(!end.status().contains(HINT), "{}", end.status());
+}
+
+#[tokio::test]
+async fn a_prompt_is_not_told_before_its_second_is_over() {
+    let world = World::start().await;
+    let job = world
+        .job("printf 'Name: '; read x", json!({"interactive": true}))
+        .await;
+    // Looked at until the hint comes: the prompt must have been there for a second by then.
+    let seen = poll("the prompt", async || {
+        let look = world.output(&job, json!({"offsetBytes": 0})).await;
+        (look.text() == "Name: ").then_some(tokio::time::Instant::now())
+    })
+    .await;
+    poll("the hint", async || {
+        let look = world.output(&job, json!({})).await;
+        look.status().contains(HINT).then_some(())
+    })
+    .await;
+    // Output is seen up to one poll after it came.
+    assert!(seen.elapsed().as_millis() >= 700, "{:?}", seen.elapsed());
+}
+
+#[tokio::test]
+async fn what_does_not_wait_is_not_said_to() {
+    let world = World::start().await;
+    let open = json!({"interactive": true});
+    for (command, more) in [
+        // A finished line.
+        ("echo 'Password:'; read x", open.clone()),
+        // No prompt.
+        ("printf 'compiling 12 of 80'; read x", open.clone()),
+        // Nothing at all.
+        ("read x", open),
+        // Its stdin is at its end.
+        ("printf 'Password: '; exec sleep 1000", json!({})),
+    ] {
+        let job = world.job(command, more).await;
+        let (look, took) = timed(world.output(&job, json!({"waitMs": 2500}))).await;
+        assert!(took.as_millis() >= 2500, "{command}: it waited");
+        assert_eq!(look.meta("outcome"), "running", "{command}");
+        assert!(
+            !look.status().contains(HINT),
+            "{command}: {}",
+            look.status()
+        );
+        assert!(
+            look.status().contains("waits for more"),
+            "{command}: {}",
+            look.status()
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! Which session is meant when none is named.
+
+use mcp_ssh_sessions::actors::SessionError;
+use mcp_ssh_sessions::actors::report::ConnectRequest;
+use mcp_ssh_sessions::error::ErrorCode;
+
+use crate::common::virtually_bounded;
+use crate::world::{ExecResult, World, answer, command, name, request};
+
+async fn exec_unnamed(world: &World, line: &str) -> ExecResult {
+    let running = world.supervisor.exec(None, command(line));
+    virtually_bounded("a command", running).await
+}
+
+async fn default_of(world: &World) -> Option<String> {
+    let default = world.list().await.default;
+    default.map(|name| name.to_string())
+}
+
+async fn two() -> World {
+    let world = World::with_hosts(&["web", "db"]).await;
+    assert!(world.connect("web").await.is_default);
+    assert!(!world.connect("db").await.is_default);
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_session_to_connect_is_the_default() {
+    let world = two().await;
+    assert_eq!(default_of(&world).await.as_deref(), Some("web"));
+    assert_eq!(
+        exec_unnamed(&world, "echo").await.unwrap().session,
+        name("web")
+    );
+    assert_eq!(world.stored().default, Some(name("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_session_there_is_none() {
+    let world = World::new().await;
+    let error = exec_unnamed(&world, "echo").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NoDefaultSession);
+    assert!(error.to_string().contains("ssh_connect"), "{error}");
+    let errors = [
+        world.supervisor.reconnect(None).await.unwrap_err(),
+        world.supervisor.disconnect(None, false).await.unwrap_err(),
+    ];
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.code() == ErrorCode::NoDefaultSession)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_to_connect_is_not_the_default() {
+    let world = two().await;
+    world.forget("web").await;
+    world.forget("db").await;
+    world.web().host.refuse_connects(true);
+    let request = ConnectRequest {
+        make_default: true,
+        ..request("web", "web")
+    };
+    assert!(world.ask(request).await.is_err());
+    assert_eq!(default_of(&world).await, None);
+    assert!(world.connect("db").await.is_default);
+}
+
+#[tokio::test(start_paused = true)]
+async fn make_default_makes_it_the_default_also_where_it_is_up() {
+    let world = two().await;
+    let make_default = |session| ConnectRequest {
+        make_default: true,
+        ..request(session, session)
+    };
+    let report = world.ask(make_default("db")).await.unwrap();
+    assert!(report.reused && report.is_default);
+    assert_eq!(default_of(&world).await.as_deref(), Some("db"));
+    assert_eq!(world.stored().default, Some(name("db")));
+    world.disconnect("web").await;
+    assert!(world.ask(make_default("web")).await.unwrap().is_default);
+    assert_eq!(
+        exec_unnamed(&world, "echo").await.unwrap().session,
+        name("web")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_can_be_set_by_name() {
+    let world = two().await;
+    assert_eq!(
+        world.supervisor.set_default(name("db")).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        exec_unnamed(&world, "echo").await.unwrap().session,
+        name("db")
+    );
+    assert_eq!(world.stored().default, Some(name("db")));
+    let error = world.supervisor.set_default(name("api")).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NoSuchSession);
+    assert_eq!(default_of(&world).await.as_deref(), Some("db"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saved_session_can_be_the_default_and_connects_for_a_call() {
+    let world = two().await;
+    world.disconnect("db").await;
+    world.supervisor.set_default(name("db")).await.unwrap();
+    assert!(exec_unnamed(&world, "echo").await.unwrap().reconnected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_stays_the_default_while_it_is_disconnected() {
+    let world = two().await;
+    let report = virtually_bounded("the end", world.supervisor.disconnect(None, false)).await;
+    assert_eq!(report.unwrap().session, name("web"));
+    assert_eq!(default_of(&world).await.as_deref(), Some("web"));
+    assert!(!world.connect("db").await.is_default);
+    assert!(exec_unnamed(&world, "echo").await.unwrap().reconnected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgetting_the_default_leaves_none() {
+    let world = two().await;
+    world.forget("web").await;
+    assert_eq!(
+        (default_of(&world).await, world.stored().default),
+        (None, None)
+    );
+    let error = exec_unnamed(&world, "echo").await.unwrap_err();
+    assert!(
+        matches!(&error, SessionError::NoDefaultSession { known } if *known == [name("db")]),
+        "{error}"
+    );
+    // Not even the one that is left, until it connects.
+    world.disconnect("db").await;
+    assert!(world.connect("db").await.is_default);
+    assert_eq!(world.stored().default, Some(name("db")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgetting_another_session_changes_nothing() {
+    let world = two().await;
+    world.forget("db").await;
+    assert_eq!(default_of(&world).await.as_deref(), Some("web"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_outlives_the_process() {
+    let world = two().await;
+    world.supervisor.set_default(name("db")).await.unwrap();
+    let other = world.another_process().await;
+    assert_eq!(default_of(&other).await.as_deref(), Some("db"));
+    assert!(!other.connect("web").await.is_default);
+    assert_eq!(
+        exec_unnamed(&other, "echo").await.unwrap().session,
+        name("db")
+    );
+    other.forget("db").await;
+    assert_eq!(default_of(&world.another_process().await).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_that_connect_at_once_one_is_the_default() {
+    let hosts = ["a", "b", "c", "d", "e", "f"];
+    for _ in 0..10 {
+        let world = World::with_hosts(&hosts).await;
+        for host in hosts {
+            world.site(host).drop_syn();
+        }
+        let calls = hosts.map(|host| world.start_connect(request(host, host)));
+        crate::world::settle().await;
+        for host in hosts {
+            world.site(host).answer();
+        }
+        let mut defaults = Vec::new();
+        for call in calls {
+            let report = answer(call).await.unwrap();
+            if report.is_default {
+                defaults.push(report.session.to_string());
+            }
+        }
+        let default = default_of(&world).await.expect("a default");
+        assert_eq!(world.stored().default.unwrap().as_str(), default);
+        assert_eq!(defaults, [default]);
+    }
+}
+
+/// A store that cannot be used says nothing about a default: the first to connect is it, in this process.
+#[tokio::test(start_paused = true)]
+async fn there_is_a_default_without_a_store_too() {
+    let world = two().await;
+    world.forget("web").await;
+    world.forget("db").await;
+    std::fs::write(world.store_path(), "{ broken").unwrap();
+    assert!(world.connect("web").await.is_default);
+    assert!(!world.connect("db").await.is_default);
+    assert_eq!(
+        exec_unnamed(&world, "echo").await.unwrap().session,
+        name("web")
+    );
+}
