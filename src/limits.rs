@@ -152,6 +152,8 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Time for the tasks of the process to end after that, and with them local children such as `ssh -G`.
 pub const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(50);
+/// The part of [`SHUTDOWN_TIMEOUT`] for a channel on which a helper can run: one round trip, where none is open.
+pub const SHUTDOWN_CHANNEL_TIME: Duration = Duration::from_millis(250);
 /// The part of that for signals that each command is sent by itself, where a host runs no helper.
 pub const SHUTDOWN_SIGNAL_TIME: Duration = Duration::from_millis(300);
 

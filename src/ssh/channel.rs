@@ -14,7 +14,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg};
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::Connection;
 use super::error;
@@ -24,6 +24,8 @@ use crate::limits;
 const SPARES: usize = 2;
 /// Age after which a refusal is put to the test again, by the spare channel and never by a command.
 const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(2);
+/// Time until a request is repeated that a closed channel was in the way of.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// How often a waiting command looks by itself; normally it is told.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -70,6 +72,8 @@ struct Pool {
     leased: usize,
     /// What the server was seen to allow, and when.
     bound: Option<(usize, Instant)>,
+    /// The server has opened a channel before: a refusal is about their number, not about the account.
+    works: bool,
     /// Why the last request failed.
     failure: Option<ChannelError>,
     /// How long a request took at least: the round trip.
@@ -173,9 +177,11 @@ impl Channels {
     }
 
     /// A channel for ending a command: may use the one that is kept for this.
-    pub(crate) async fn acquire_control(self: &Arc<Self>) -> Result<Lease, ChannelError> {
-        self.lease(Instant::now() + limits::CONTROL_CHANNEL_TIMEOUT, false)
-            .await
+    pub(crate) async fn acquire_control(
+        self: &Arc<Self>,
+        limit: Duration,
+    ) -> Result<Lease, ChannelError> {
+        self.lease(Instant::now() + limit, false).await
     }
 
     async fn lease(
@@ -258,15 +264,21 @@ impl Channels {
                 request.await
             }
         };
-        self.opened(answer, started.elapsed());
+        let try_again = self.opened(answer, started.elapsed());
         self.changed.notify_waiters();
+        if try_again {
+            sleep(RETRY_DELAY).await;
+            self.refill();
+        }
     }
 
-    fn opened(&self, answer: Result<Channel<Msg>, russh::Error>, took: Duration) {
+    /// Notes an answer; true if only another request can tell what it means.
+    fn opened(&self, answer: Result<Channel<Msg>, russh::Error>, took: Duration) -> bool {
         let mut pool = self.pool();
         pool.opening -= 1;
         match answer {
             Ok(channel) => {
+                pool.works = true;
                 pool.idle.push(channel);
                 pool.failure = None;
                 pool.round_trip = Some(pool.round_trip.map_or(took, |shortest| shortest.min(took)));
@@ -278,12 +290,16 @@ impl Channels {
                 // Beside others it is the bound; the first one of all is a refusal.
                 if allowed > 0 {
                     pool.bound = Some((allowed, Instant::now()));
+                } else if pool.works {
+                    // What was just closed does not count as free yet.
+                    return true;
                 } else {
                     pool.failure = Some(ChannelError::Refused(format!("{reason:?}")));
                 }
             }
             Err(error) => pool.failure = Some(ChannelError::Closed(error::reason(&error))),
         }
+        false
     }
 }
 

@@ -10,11 +10,18 @@ use thiserror::Error;
 
 use crate::limits;
 
-/// Changes directory, or says so with the token and runs nothing; then the command, by the login shell.
-/// A leading `~` is the remote home; `CDPATH` and a directory named `-` have no special meaning.
+/// `$1` token, `$2` directory, `$3` command, then the variables as `NAME=value`; what holds a backslash is
+/// decoded first (see [`word`]).
+///
+/// Changes directory, or says so with the token and runs nothing; then the command, by the login shell, with
+/// the variables, which concern nothing before it: a `PATH` among them may lead nowhere. A leading `~` is the
+/// remote home; `CDPATH` and a directory named `-` have no special meaning.
 const WRAPPER: &str = concat!(
-    r#"if [ -n "$2" ]; then d=$2; case $d in "~"|"~/"*) d=$HOME${d#"~"};; -*) d=./$d;; esac; "#,
-    r#"CDPATH= cd -- "$d" >/dev/null || { echo "$1" >&2; exit 1; }; fi; exec "${SHELL:-/bin/sh}" -c "$3""#,
+    r#"x() { v=$1; case $v in *[\\]*) v=$(printf %b. "$v"); v=${v%.};; esac; }; "#,
+    r#"t=$1; x "$2"; d=$v; x "$3"; c=$v; shift 3; for a do shift; x "$a"; set -- "$@" "$v"; done; "#,
+    r#"if [ -n "$d" ]; then case $d in "~"|"~/"*) d=$HOME${d#"~"};; -*) d=./$d;; esac; "#,
+    r#"CDPATH= cd -- "$d" >/dev/null || { echo "$t" >&2; exit 1; }; fi; "#,
+    r#"exec env "$@" "${SHELL:-/bin/sh}" -c "$c""#,
 );
 
 /// Why a command cannot be sent.
@@ -111,33 +118,40 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 fn wrapped(command: &str, cwd: &str, env: &BTreeMap<String, String>, token: &str) -> String {
-    let mut line = String::from("exec ");
-    if !env.is_empty() {
-        line.push_str("env ");
-        for (name, value) in env {
-            line.push_str(&format!("{name}={} ", quote(value)));
-        }
-    }
-    line.push_str(&format!(
-        "sh -c {} sh {token} {} {}",
+    let mut line = format!(
+        "exec sh -c {} sh {token} {} {}",
         quote(WRAPPER),
-        quote(cwd),
-        quote(command)
-    ));
+        word(cwd),
+        word(command)
+    );
+    for (name, value) in env {
+        line.push(' ');
+        line.push_str(&word(&format!("{name}={value}")));
+    }
     line
 }
 
-/// One word for any of the shells: single quotes around all but the single quotes and backslashes.
+/// One word for the wrapper. No way of quoting a newline is common to csh and the others, so it is sent as
+/// `\n`, and a backslash as two.
+fn word(text: &str) -> String {
+    quote(&text.replace('\\', "\\\\").replace('\n', "\\n"))
+}
+
+/// One word of one line for any of the shells: single quotes around all but single quotes, backslashes and
+/// exclamation marks.
 ///
-/// Backslashes stand outside too, because fish gives them a meaning inside single quotes.
+/// Backslashes stand outside because fish gives them a meaning inside single quotes, exclamation marks because
+/// csh does.
 pub(crate) fn quote(text: &str) -> String {
     let mut word = String::with_capacity(text.len() + 2);
     word.push('\'');
     for c in text.chars() {
-        match c {
-            '\'' => word.push_str("'\\''"),
-            '\\' => word.push_str("'\\\\'"),
-            c => word.push(c),
+        if matches!(c, '\'' | '\\' | '!') {
+            word.push_str("'\\");
+            word.push(c);
+            word.push('\'');
+        } else {
+            word.push(c);
         }
     }
     word.push('\'');

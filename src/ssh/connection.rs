@@ -32,6 +32,9 @@ impl HostKeyFact {
     }
 }
 
+/// Begins the reason of a link that the server ended with a message, which follows.
+pub const SERVER_DISCONNECTED: &str = "the server disconnected";
+
 /// The host key that a session was opened with: the only one that a reconnect takes.
 pub type PinnedKey = PublicKey;
 
@@ -282,7 +285,7 @@ impl client::Handler for ClientHandler {
     ) -> Result<(), HandlerError> {
         let text = match &reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                format!("the server disconnected: {}", error::quoted(&info.message))
+                format!("{SERVER_DISCONNECTED}: {}", error::quoted(&info.message))
             }
             DisconnectReason::Error(HandlerError::Russh(error)) => error::reason(error),
             DisconnectReason::Error(HandlerError::Verdict(error)) => error.to_string(),

@@ -184,6 +184,8 @@ impl SshError {
             Self::HostKey(refusal) => refusal.kind().code(),
             Self::PinnedKeyChanged { .. } => ErrorCode::HostKeyChanged,
             Self::KeyFile(error) => error.code(),
+            // A link that broke in the middle says nothing about the credentials.
+            Self::Auth(failure) if !failure.is_permanent() => ErrorCode::ConnectFailed,
             Self::Auth(_) => ErrorCode::AuthFailed,
             Self::ChannelRefused(_) => ErrorCode::Unsupported,
             Self::Lost(_) => ErrorCode::ConnectionLost,

@@ -52,8 +52,9 @@ const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 /// Steps between the signals when the whole process ends: all three within the second that it has.
 const STEPS_AT_SHUTDOWN: u128 = 4;
 /// Time for the helper to find its target. New commands wait for it.
-const FIND_TIMEOUT: Duration = Duration::from_secs(8);
+const FIND_TIMEOUT: Duration = Duration::from_secs(3);
 /// A child that has ended and whose status is still on its way makes the count wrong for a moment.
+const FIND_TRIES: u32 = 5;
 const FIND_DELAY: Duration = Duration::from_millis(100);
 /// More than the helper ever says.
 const REPORT_MAX_BYTES: usize = 4096;
@@ -88,14 +89,16 @@ pub(crate) async fn signal_by_helper(
 /// Tries until a helper has done the work or it is clear that none can.
 async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
     let deadline = Instant::now() + limits::KILL_TIMEOUT;
+    let mut unsure = 0;
     loop {
         match help(channels, Some(id), work).await {
-            // Others are being ended over the same channel, or a status is still on its way.
-            Helped::NoChannel | Helped::Unsure if Instant::now() < deadline => {
-                sleep(FIND_DELAY).await
-            }
+            // Others are being ended over the same channel.
+            Helped::NoChannel if Instant::now() < deadline => {}
+            // A status is still on its way.
+            Helped::Unsure if unsure < FIND_TRIES => unsure += 1,
             helped => return helped,
         }
+        sleep(FIND_DELAY).await;
     }
 }
 
@@ -172,7 +175,12 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     if channels.connection().helper_is_useless() {
         return Helped::Unavailable;
     }
-    let mut lease = match channels.acquire_control().await {
+    // The whole end of the process has less time than a channel is usually worth waiting for.
+    let limit = match id {
+        Some(_) => limits::CONTROL_CHANNEL_TIMEOUT,
+        None => limits::SHUTDOWN_CHANNEL_TIME,
+    };
+    let mut lease = match channels.acquire_control(limit).await {
         Ok(lease) => lease,
         Err(ChannelError::NoneFree { .. }) => return Helped::NoChannel,
         Err(_) => return Helped::Unavailable,
@@ -211,6 +219,12 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     )
     .await;
     drop(order);
+    // A host that is merely slow may do better the next time; what answered something else will not.
+    if let Ok(None) = found
+        && !channels.connection().is_closed()
+    {
+        channels.connection().note_useless_helper();
+    }
     let helped = match (found.ok().flatten().as_deref(), id) {
         (Some("stranger"), _) => Helped::Unavailable,
         (Some(said), Some(_)) if !said.starts_with("unsure") => {
@@ -222,11 +236,8 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
             gone: None,
         }),
         (Some(_), _) => Helped::Unsure,
-        (None, _) => {
-            // Something else answered: a ForceCommand, or no POSIX shell. It is not run again.
-            channels.connection().note_useless_helper();
-            Helped::Unavailable
-        }
+        // A ForceCommand, or no POSIX shell, or no time.
+        (None, _) => Helped::Unavailable,
     };
     close(lease, helped).await
 }

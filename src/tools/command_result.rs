@@ -9,6 +9,7 @@ use super::render::{Block, Show, excerpt, seconds, terminal_text};
 use super::waiting;
 use crate::actors::report::{CommandReport, Outcome};
 use crate::limits;
+use crate::ssh::connection::SERVER_DISCONNECTED;
 use crate::ssh::kill::KillReport;
 use crate::store::output::Stream;
 use crate::text::{visible, visible_line};
@@ -109,12 +110,8 @@ fn wire_bytes(block: &Block) -> usize {
 /// Writes the result of a command.
 pub(super) fn write(report: &CommandReport, shown: &Shown) -> CallToolResult {
     let mut content = vec![ContentBlock::text(status_line(report, shown))];
-    if let Outcome::ConnectionLost(reason) = &report.outcome {
-        // A block of its own, because a server may say anything when it hangs up.
-        let reason = visible_line(reason, limits::QUOTED_TEXT_MAX_CHARS);
-        content.push(ContentBlock::text(format!("reason: {reason}")));
-    }
     content.extend(shown.blocks.iter().map(|shown| block(shown, report)));
+    content.extend(host_reason(report).map(ContentBlock::text));
     let mut result = CallToolResult::success(content);
     let mut meta = MetaObject::new();
     meta.insert(RESULT_META.to_owned(), record(report, shown));
@@ -162,6 +159,27 @@ fn status_line(report: &CommandReport, shown: &Shown) -> String {
     format!("{what} ({})", remarks(report, shown).join("; "))
 }
 
+/// What a server said when it hung up. A block behind everything else, because it may have said anything.
+fn host_reason(report: &CommandReport) -> Option<String> {
+    let Outcome::ConnectionLost(reason) = &report.outcome else {
+        return None;
+    };
+    let said = reason
+        .strip_prefix(SERVER_DISCONNECTED)?
+        .trim_start_matches(": ");
+    let said = visible_line(said, limits::QUOTED_TEXT_MAX_CHARS);
+    (!said.is_empty()).then(|| format!("the server's last words: {said}"))
+}
+
+/// Why a link was lost, in our words alone.
+fn own_reason(reason: &str) -> &str {
+    if reason.starts_with(SERVER_DISCONNECTED) {
+        SERVER_DISCONNECTED
+    } else {
+        reason
+    }
+}
+
 /// What to do about a command that goes on.
 fn next_step(report: &CommandReport) -> String {
     let job = &report.job;
@@ -180,6 +198,9 @@ fn next_step(report: &CommandReport) -> String {
 /// What stands in the parentheses: where, and what is worth knowing.
 fn remarks(report: &CommandReport, shown: &Shown) -> Vec<String> {
     let mut remarks = vec![place(report)];
+    if let Outcome::ConnectionLost(reason) = &report.outcome {
+        remarks.push(own_reason(reason).to_owned());
+    }
     if report.reconnected {
         remarks.push("connected first".to_owned());
     }

@@ -108,6 +108,7 @@ impl Sshd {
             marker: format!("SSHD_FIXTURE={:032x}", rand::random::<u128>()),
         };
         fs::create_dir(sshd.server_path("")).expect("a new directory");
+        fs::create_dir(sshd.remote_home()).expect("a new directory");
         fs::create_dir_all(sshd.home().join(".ssh")).expect("a new directory");
         set_mode(&sshd.home(), 0o700);
         set_mode(&sshd.home().join(".ssh"), 0o700);
@@ -276,6 +277,11 @@ impl Sshd {
     /// A directory that stands for the home of the user at the client's side.
     pub fn home(&self) -> PathBuf {
         self.directory.path().join("home")
+    }
+
+    /// What the commands of the current user have as `HOME`. They start in the real one, as sshd has it.
+    pub fn remote_home(&self) -> PathBuf {
+        self.server_path("home")
     }
 
     fn server_path(&self, name: &str) -> PathBuf {

@@ -53,7 +53,15 @@ pub(crate) const MODULES: [(&str, &[&str]); 15] = [
 ];
 
 /// Modules that import nothing at all: leaves themselves, and the root, which only declares the others.
-const ISOLATED: [&str; 6] = ["cli", "telemetry", "error", "limits", "text", "lib"];
+const ISOLATED: [&str; 7] = [
+    "cli",
+    "console",
+    "telemetry",
+    "error",
+    "limits",
+    "text",
+    "lib",
+];
 
 /// Crates that one layer keeps to itself, and the files that may name them.
 pub(crate) const CRATES: [(&str, &[&str]); 6] = [

@@ -45,7 +45,7 @@ async fn run_and_end(client: Client, session: String, line: &'static str, by: By
         timeout: matches!(by, By::Timeout).then_some(Duration::from_millis(500)),
         ..command(line)
     };
-    let (cancel, output) = (request.cancel.clone(), request.output.clone());
+    let (cancel, output) = (request.cancel.clone(), request.watch.clone());
     let call = client.run_in(&session, request);
     let give_up = async {
         if matches!(by, By::Cancel) {

@@ -114,7 +114,7 @@ impl Client {
     /// Starts a command in session `test` and goes on.
     pub(crate) fn start(&self, request: ExecRequest) -> Running {
         let (client, cancel, output) =
-            (self.clone(), request.cancel.clone(), request.output.clone());
+            (self.clone(), request.cancel.clone(), request.watch.clone());
         let call = tokio::spawn(async move { client.exec(TEST, request).await });
         Running {
             call,
@@ -226,7 +226,9 @@ pub(crate) fn command(line: &str) -> ExecRequest {
         timeout: None,
         shown_bytes: limits::OUTPUT_DEFAULT_BYTES,
         cancel: CancellationToken::new(),
-        output: OutputWatch::default(),
+        interactive: false,
+        pty: false,
+        watch: OutputWatch::default(),
     }
 }
 

@@ -72,17 +72,17 @@ async fn a_command_right_behind_another_costs_no_more_than_two_round_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_holds_one_channel() {
+async fn an_idle_session_holds_two_channels() {
     let world = World::new().await;
     world.connect("web").await;
     let host = &world.web().host;
     settle().await;
-    assert_eq!(host.channels(), 1);
+    assert_eq!(host.channels(), 2);
     for _ in 0..20 {
         world.output_of("web", "echo").await;
     }
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!(host.channels(), 21);
+    assert_eq!(host.channels(), 22);
 }
 
 #[tokio::test(start_paused = true)]

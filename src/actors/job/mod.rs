@@ -1,7 +1,7 @@
 //! One running command: its channel, its output, and the caller that waits for it.
 //!
 //! A temporary child of its session: it is never restarted, because a command is never run twice. A task owns
-//! the channel and drains it ([`task`]); the actor decides who is told what, and when; the [`record`] is what
+//! the channel and drains it ([`task`]); the actor decides who is told what, and when; the [`mod@record`] is what
 //! remains when both are gone.
 
 pub mod record;
@@ -174,6 +174,15 @@ impl Actor for JobActor {
     }
 }
 
+impl Drop for JobState {
+    /// An actor that is killed with its session leaves a record that says so: nobody waits for it in vain.
+    fn drop(&mut self) {
+        if self.record.ended().is_none() {
+            self.note_ended(Err(self.failed()), false);
+        }
+    }
+}
+
 impl JobState {
     /// Answers the caller with what there is so far; the command goes on.
     fn hand_over(&mut self) {
@@ -237,6 +246,7 @@ impl JobState {
         let exec = QueuedExec {
             request: self.exec.request.clone(),
             reply: self.caller.take(),
+            taken: Arc::clone(&self.exec.taken),
             sent_before: true,
             reconnected: true,
             ..self.exec

@@ -1,6 +1,7 @@
 //! Admission of commands and the jobs that run them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ractor::{Actor, ActorId, ActorRef};
 use tokio::time::{Instant, sleep_until};
@@ -17,19 +18,22 @@ use crate::limits;
 impl SessionState {
     /// Takes a call in, or answers at once why not.
     pub(super) async fn admit(&mut self, mut exec: QueuedExec) {
+        exec.taken.store(true, Ordering::SeqCst);
+        exec.epoch = self.epoch;
         if let Err(error) = self.check_admission(&exec) {
             answer(&mut exec, error);
             return;
         }
-        let deadline = exec.deadline;
+        let (turn, deadline) = (exec.turn(), exec.deadline);
         let ticket = self.queue.push(exec);
-        self.serve(ticket, deadline).await;
+        self.serve(ticket, turn, deadline).await;
     }
 
     /// Starts what may run; what has to wait gets a limit, and a link if there is none.
-    async fn serve(&mut self, ticket: u64, deadline: Instant) {
+    async fn serve(&mut self, ticket: u64, turn: Instant, deadline: Instant) {
         self.pump().await;
         if self.queue.contains(ticket) {
+            self.expire_later(ticket, turn);
             self.expire_later(ticket, deadline);
         }
         if !matches!(self.link, Link::Ready(_))
@@ -39,8 +43,9 @@ impl SessionState {
         }
     }
 
-    fn check_admission(&self, exec: &QueuedExec) -> Result<(), SessionError> {
+    fn check_admission(&mut self, exec: &QueuedExec) -> Result<(), SessionError> {
         job::prepare(&exec.request)?;
+        self.queue.drop_cancelled();
         if self.queue.len() >= limits::JOBS_QUEUED_MAX {
             return Err(SessionError::TooManyJobs {
                 session: self.name.clone(),
@@ -52,8 +57,15 @@ impl SessionState {
     }
 
     /// A command whose link died before it was sent waits for the next link, at the front.
-    pub(super) async fn requeue(&mut self, exec: QueuedExec) {
-        let deadline = exec.deadline;
+    pub(super) async fn requeue(&mut self, mut exec: QueuedExec) {
+        if exec.epoch != self.epoch {
+            let ended = SessionError::Ended {
+                name: self.name.clone(),
+                fate: Fate::NotSent,
+            };
+            return answer(&mut exec, ended);
+        }
+        let (turn, deadline) = (exec.turn(), exec.deadline);
         let ticket = self.queue.push_front(exec);
         // The job may tell before the watch on the connection does.
         let dead = match &self.link {
@@ -64,7 +76,7 @@ impl SessionState {
             let reason = ended.await;
             self.connection_lost(reason);
         }
-        self.serve(ticket, deadline).await;
+        self.serve(ticket, turn, deadline).await;
     }
 
     /// Starts as many waiting commands as may run.
@@ -161,9 +173,11 @@ impl SessionState {
         });
     }
 
-    /// A call has waited long enough for its turn. While a dial is under way its end answers.
+    /// A call has waited long enough: for its turn as long as it said, for a connection as long as one may take.
     pub(super) fn expire(&mut self, ticket: u64) {
-        let Some(mut exec) = self.queue.take(ticket) else {
+        let is_up = matches!(self.link, Link::Ready(_));
+        let is_over = |exec: &QueuedExec| is_up || exec.deadline <= Instant::now();
+        let Some(mut exec) = self.queue.take_if(ticket, is_over) else {
             return;
         };
         let error = SessionError::QueueTimeout {

@@ -224,7 +224,7 @@ impl SessionState {
         }
         match delay {
             // Somebody is waiting: now is the time.
-            Some(_) if self.queue.len() > 0 => self.dial(),
+            Some(_) if self.queue.has_callers() => self.dial(),
             Some(delay) => self.back_off(error, delay),
             None => self.link = Link::Dormant { error },
         }
@@ -259,6 +259,7 @@ impl SessionState {
     /// Ends the jobs, then the link. Calls that wait are answered, and the session stays saved.
     pub(super) fn disconnect(&mut self, reply: RpcReplyPort<Vec<String>>) {
         self.generation += 1;
+        self.epoch += 1;
         self.outage = None;
         self.stop_dialling();
         self.past = Past::Saved;
@@ -287,6 +288,7 @@ impl SessionState {
     /// The process ends: the host is told to end everything of ours, and goes on with that by itself.
     pub(super) fn shut_down(&mut self, reply: RpcReplyPort<()>) {
         self.generation += 1;
+        self.epoch += 1;
         self.stop_dialling();
         let jobs = self
             .jobs_to_stop()
@@ -302,7 +304,9 @@ impl SessionState {
         tokio::spawn(async move {
             if let Link::Ready(up) = link {
                 if !kill::end_all(&up.channels).await {
-                    // Each ends its own command by signal requests, as far as the time allows.
+                    // Each ends its own command by signal requests, as far as the time allows; none of them
+                    // waits for a helper again.
+                    up.connection.note_useless_helper();
                     let _ =
                         timeout(limits::SHUTDOWN_SIGNAL_TIME, super::jobs::stop_all(jobs)).await;
                 }

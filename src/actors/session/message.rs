@@ -1,6 +1,7 @@
 //! What a session is asked, and what happens to it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
@@ -22,6 +23,8 @@ pub(crate) enum SessionMessage {
     Connect {
         /// Target, parameters and secrets.
         request: ConnectRequest,
+        /// Set when the session has taken the call in.
+        taken: Arc<AtomicBool>,
         /// Answered when the dial is over.
         reply: ConnectReply,
     },
@@ -101,6 +104,10 @@ pub(crate) struct QueuedExec {
     pub(crate) request: ExecRequest,
     /// Taken by the job.
     pub(crate) reply: Option<ExecReply>,
+    /// Set when the session has taken the call in: until then it is certain that nothing was sent.
+    pub(crate) taken: Arc<AtomicBool>,
+    /// The session's epoch when it took the call in.
+    pub(crate) epoch: u64,
     /// When the call came in: its wait counts from here.
     pub(crate) received: Instant,
     /// When waiting for a connection or a channel is over.
@@ -109,6 +116,13 @@ pub(crate) struct QueuedExec {
     pub(crate) sent_before: bool,
     /// The session had to connect for it.
     pub(crate) reconnected: bool,
+}
+
+impl QueuedExec {
+    /// Until when the call waits for its turn on a session that is up.
+    pub(crate) fn turn(&self) -> Instant {
+        self.received + self.request.wait
+    }
 }
 
 /// A running job as its session knows it.

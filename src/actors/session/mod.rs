@@ -13,6 +13,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -75,6 +76,8 @@ pub(crate) struct SessionState {
     trial: Option<Trial>,
     /// The dial under way.
     dialling: Option<AbortHandle>,
+    /// Counts disconnects: a command of an earlier epoch is over.
+    epoch: u64,
     /// Counts dials; an event of another generation is late.
     generation: u64,
     late_events: u64,
@@ -121,6 +124,7 @@ impl Actor for SessionActor {
             link: Link::Saved,
             trial: None,
             dialling: None,
+            epoch: 0,
             generation: 0,
             late_events: 0,
             pin: arguments.pin,
@@ -144,7 +148,14 @@ impl Actor for SessionActor {
         state: &mut SessionState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionMessage::Connect { request, reply } => state.connect(request, reply),
+            SessionMessage::Connect {
+                request,
+                taken,
+                reply,
+            } => {
+                taken.store(true, Ordering::SeqCst);
+                state.connect(request, reply);
+            }
             SessionMessage::Reconnect { reply } => state.reconnect(reply),
             SessionMessage::Exec(exec) => state.admit(exec).await,
             SessionMessage::Requeue(exec) => state.requeue(exec).await,
@@ -215,7 +226,9 @@ impl SessionState {
     }
 
     fn connect(&mut self, request: ConnectRequest, reply: ConnectReply) {
-        let same = self.spec.same_target(&request.spec);
+        // While a trial is under way, its target is what the name stands for.
+        let spec = self.trial.as_ref().map_or(&self.spec, |trial| &trial.spec);
+        let same = spec.same_target(&request.spec);
         let in_use = matches!(
             self.link,
             Link::Ready(_) | Link::Connecting | Link::Backoff { .. }
@@ -280,7 +293,7 @@ impl SessionState {
     }
 
     fn target(&self) -> String {
-        let spec = &self.spec;
+        let spec = self.trial.as_ref().map_or(&self.spec, |trial| &trial.spec);
         let user = spec
             .username
             .as_ref()

@@ -46,13 +46,30 @@ impl Queue {
         self.waiting.iter().any(|(other, _)| *other == ticket)
     }
 
-    /// Takes one call out by its ticket.
-    pub(crate) fn take(&mut self, ticket: u64) -> Option<QueuedExec> {
+    /// Takes one call out by its ticket, if the condition holds for it.
+    pub(crate) fn take_if(
+        &mut self,
+        ticket: u64,
+        condition: impl Fn(&QueuedExec) -> bool,
+    ) -> Option<QueuedExec> {
         let index = self
             .waiting
             .iter()
-            .position(|(other, _)| *other == ticket)?;
+            .position(|(other, exec)| *other == ticket && condition(exec))?;
         self.waiting.remove(index).map(|(_, exec)| exec)
+    }
+
+    /// Lets go of calls whose callers are gone, so that they take no place.
+    pub(crate) fn drop_cancelled(&mut self) {
+        self.waiting
+            .retain(|(_, exec)| !exec.request.cancel.is_cancelled());
+    }
+
+    /// Whether anybody waits.
+    pub(crate) fn has_callers(&self) -> bool {
+        self.waiting
+            .iter()
+            .any(|(_, exec)| !exec.request.cancel.is_cancelled())
     }
 
     /// Marks all calls as having needed a connect.

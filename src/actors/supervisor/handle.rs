@@ -4,6 +4,7 @@
 //! have been replaced since the last one. The store is read and written here, outside the actors.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
@@ -12,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::SupervisorActor;
 use super::message::{Found, SupervisorMessage};
-use crate::actors::call::{CallError, call, call_within};
+use crate::actors::call::{call, call_within};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::report::{
@@ -24,6 +25,10 @@ use crate::limits;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
 
+/// Look-ups of a session for one call: it may end between its look-up and the question.
+const LOOK_UPS_MAX: usize = 10;
+/// Time for the supervisor to learn of an end.
+const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
 /// Time for an answer that needs no network.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -78,15 +83,14 @@ impl SupervisorHandle {
         let known = content
             .as_ref()
             .is_ok_and(|content| content.sessions.contains_key(&name));
-        let actor = self.start_session(&name, &spec, known).await?;
-        let answer = call(&actor, |reply| SessionMessage::Connect { request, reply }).await;
-        let report = answer.map_err(|_| crashed(&name, Fate::NotSent))??;
-        let no_default = content.map_or(true, |content| content.default.is_none())
-            && self.own_default().await.is_none();
-        let becomes_default = make_default || no_default;
-        if becomes_default {
-            self.set_own_default(Some(name.clone())).await;
-        }
+        let report = self.ask_to_connect(&request, known).await?;
+        let no_default = content.map_or(true, |content| content.default.is_none());
+        let becomes_default = if make_default {
+            self.set_own_default(Some(name)).await;
+            true
+        } else {
+            no_default && self.claim_default(name).await?
+        };
         Ok(self
             .finish_connect(report, Some(spec), becomes_default)
             .await)
@@ -103,6 +107,36 @@ impl SupervisorHandle {
         Ok(self.finish_connect(report, None, false).await)
     }
 
+    /// Asks the session to connect. One that ended on purpose before it looked at the call is started anew.
+    async fn ask_to_connect(
+        &self,
+        request: &ConnectRequest,
+        known: bool,
+    ) -> Result<ConnectReport, SessionError> {
+        let name = &request.name;
+        for _ in 0..LOOK_UPS_MAX {
+            let actor = self.start_session(name, &request.spec, known).await?;
+            let taken = Arc::new(AtomicBool::new(false));
+            let connect = |reply| SessionMessage::Connect {
+                request: request.clone(),
+                taken: Arc::clone(&taken),
+                reply,
+            };
+            match call(&actor, connect).await {
+                Ok(answer) => return answer,
+                Err(_) if taken.load(Ordering::SeqCst) => break,
+                Err(_) => tokio::time::sleep(LOOK_UP_DELAY).await,
+            }
+        }
+        Err(crashed(name, Fate::NotSent))
+    }
+
+    /// Whether the session is the default now, because there was none.
+    async fn claim_default(&self, name: SessionName) -> Result<bool, SessionError> {
+        self.ask(|reply| SupervisorMessage::ClaimDefault { name, reply })
+            .await
+    }
+
     /// Runs a command and waits for its end or for as long as the request says.
     pub async fn exec(
         &self,
@@ -110,24 +144,34 @@ impl SupervisorHandle {
         request: ExecRequest,
     ) -> Result<CommandReport, SessionError> {
         let received = Instant::now();
-        let (name, actor) = self.session(name).await?;
         // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
         let deadline = received + request.wait.max(limits::CONNECT_TIMEOUT_MAX);
-        let exec = |reply| {
-            SessionMessage::Exec(QueuedExec {
-                request,
-                reply: Some(reply),
-                received,
-                deadline,
-                sent_before: false,
-                reconnected: false,
-            })
-        };
-        match call(&actor, exec).await {
-            Ok(answer) => answer,
-            Err(CallError::NotDelivered) => Err(crashed(&name, Fate::NotSent)),
-            Err(CallError::NoAnswer) => Err(crashed(&name, Fate::Unknown)),
+        let name = self.choose(name).await?;
+        for _ in 0..LOOK_UPS_MAX {
+            let actor = self.actor(&name).await?;
+            let taken = Arc::new(AtomicBool::new(false));
+            let exec = |reply| {
+                SessionMessage::Exec(QueuedExec {
+                    request: request.clone(),
+                    reply: Some(reply),
+                    taken: Arc::clone(&taken),
+                    epoch: 0,
+                    received,
+                    deadline,
+                    sent_before: false,
+                    reconnected: false,
+                })
+            };
+            match call(&actor, exec).await {
+                Ok(answer) => return answer,
+                Err(_) if taken.load(Ordering::SeqCst) => {
+                    return Err(crashed(&name, Fate::Unknown));
+                }
+                // The session ended before it looked at the call: nothing was sent.
+                Err(_) => tokio::time::sleep(LOOK_UP_DELAY).await,
+            }
         }
+        Err(crashed(&name, Fate::NotSent))
     }
 
     /// A job by its name, running or ended.
@@ -188,14 +232,8 @@ impl SupervisorHandle {
                 let answer = call(&actor, |reply| SessionMessage::Disconnect { reply }).await;
                 ended_jobs = answer.unwrap_or_default();
             }
-            Some(Found::Parked) => {
-                // What is left of it is what is saved.
-                let forget = |reply| SupervisorMessage::Forget {
-                    name: name.clone(),
-                    reply,
-                };
-                self.ask(forget).await?;
-            }
+            // Started anew, it is what is saved of it.
+            Some(Found::Parked(spec)) => drop(self.start_session(&name, &spec, true).await?),
             None => drop(self.saved_spec(&name).await?),
         }
         let mut notes = Vec::new();
@@ -313,13 +351,17 @@ impl SupervisorHandle {
         name: Option<SessionName>,
     ) -> Result<(SessionName, ActorRef<SessionMessage>), SessionError> {
         let name = self.choose(name).await?;
-        match self.find(&name).await? {
-            Some(Found::Actor(actor)) => Ok((name, actor)),
-            Some(Found::Parked) => Err(SessionError::Parked(name)),
+        let actor = self.actor(&name).await?;
+        Ok((name, actor))
+    }
+
+    async fn actor(&self, name: &SessionName) -> Result<ActorRef<SessionMessage>, SessionError> {
+        match self.find(name).await? {
+            Some(Found::Actor(actor)) => Ok(actor),
+            Some(Found::Parked(_)) => Err(SessionError::Parked(name.clone())),
             None => {
-                let spec = self.saved_spec(&name).await?;
-                let actor = self.start_session(&name, &spec, true).await?;
-                Ok((name, actor))
+                let spec = self.saved_spec(name).await?;
+                self.start_session(name, &spec, true).await
             }
         }
     }
@@ -405,7 +447,7 @@ impl SupervisorHandle {
         for (name, found) in self.all().await {
             questions.spawn(async move {
                 match found {
-                    Found::Parked => Some(parked_status(name)),
+                    Found::Parked(spec) => Some(parked_status(name, &spec)),
                     Found::Actor(actor) => call_within(&actor, ANSWER_TIMEOUT, |reply| {
                         SessionMessage::GetStatus { reply }
                     })
@@ -477,11 +519,12 @@ fn saved_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
     }
 }
 
-fn parked_status(name: SessionName) -> SessionStatus {
+fn parked_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
     let error = SessionError::Parked(name.clone()).to_string();
     SessionStatus {
+        state: "failed",
         last_error: Some(error),
-        ..bare_status(name, "failed")
+        ..saved_status(name, spec)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::store::{SessionName, SessionSpec};
 pub(crate) enum Found {
     /// Its actor.
     Actor(ActorRef<SessionMessage>),
-    /// It crashed too often.
-    Parked,
+    /// It crashed too often. What it is a session of.
+    Parked(Box<SessionSpec>),
 }
 
 /// The actor of a session, or that there are too many.
@@ -66,6 +66,13 @@ pub(crate) enum SupervisorMessage {
         name: Option<SessionName>,
         /// Answered at once.
         reply: RpcReplyPort<()>,
+    },
+    /// Make a session the default if there is none.
+    ClaimDefault {
+        /// The name.
+        name: SessionName,
+        /// Answered with whether it is the default now.
+        reply: RpcReplyPort<bool>,
     },
     /// The default session of this process, if one was chosen.
     GetDefault {

@@ -39,6 +39,9 @@ pub(crate) struct SupervisorState {
 struct Entry {
     found: Found,
     spec: SessionSpec,
+    /// It was in the store when it was started.
+    known: bool,
+    /// The host key of the last link; none if it was never up.
     pin: Option<PinnedKey>,
     crashes: CrashHistory,
 }
@@ -101,6 +104,10 @@ impl Actor for SupervisorActor {
                 state.default = name;
                 let _ = reply.send(());
             }
+            SupervisorMessage::ClaimDefault { name, reply } => {
+                let default = state.default.get_or_insert_with(|| name.clone());
+                let _ = reply.send(*default == name);
+            }
             SupervisorMessage::GetDefault { reply } => {
                 let _ = reply.send(state.default.clone());
             }
@@ -150,6 +157,7 @@ impl SupervisorState {
         let entry = Entry {
             found: Found::Actor(actor.clone()),
             spec,
+            known,
             pin: None,
             crashes: CrashHistory::default(),
         };
@@ -221,13 +229,16 @@ impl SupervisorState {
         let decision = entry.crashes.note(Instant::now());
         tracing::error!(session = %name, error, ?decision, "a session failed");
         let (spec, pin) = (entry.spec.clone(), entry.pin.clone());
-        let found = match decision {
-            RestartDecision::Park => Found::Parked,
-            RestartDecision::Restart => self
-                .spawn(&name, &spec, pin, true)
-                .await
-                .map_or(Found::Parked, Found::Actor),
+        if !entry.known && pin.is_none() {
+            // A first connect that failed, if by a defect: it leaves nothing behind.
+            self.sessions.remove(&name);
+            return;
+        }
+        let restarted = match decision {
+            RestartDecision::Park => None,
+            RestartDecision::Restart => self.spawn(&name, &spec, pin, true).await,
         };
+        let found = restarted.map_or_else(|| Found::Parked(Box::new(spec)), Found::Actor);
         if let Some(entry) = self.sessions.get_mut(&name) {
             entry.found = found;
         }

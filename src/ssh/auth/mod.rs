@@ -62,7 +62,7 @@ impl AuthMethod {
     }
 }
 
-/// The server refused every credential that could be offered.
+/// The server refused every credential that could be offered, or the link broke before it had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct AuthFailure {
     /// User name that was tried.
@@ -92,6 +92,9 @@ impl AuthFailure {
     }
 
     fn next_step(&self) -> &'static str {
+        if !self.is_permanent() {
+            return "nothing was refused for good; try again";
+        }
         if self.tried.iter().any(|tried| tried.contains("encrypted")) {
             return "load the encrypted key into ssh-agent (ssh-add), or call ssh_connect with passphrase";
         }
@@ -104,19 +107,23 @@ impl AuthFailure {
 
 /// sshd disconnects with these words after MaxAuthTries.
 fn is_refusal(reason: &str) -> bool {
-    reason.contains("the server disconnected")
+    reason.contains(super::connection::SERVER_DISCONNECTED)
 }
 
 impl fmt::Display for AuthFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} did not accept the login as {}",
-            self.host, self.username
-        )?;
-        if self.tried.is_empty() {
-            f.write_str(": there was nothing to offer (no agent key, no key file, no password)")?;
+        let (host, username) = (&self.host, &self.username);
+        if self.is_permanent() {
+            write!(f, "{host} did not accept the login as {username}")?;
         } else {
+            write!(
+                f,
+                "the connection to {host} was lost during the login as {username}"
+            )?;
+        }
+        if self.tried.is_empty() && self.hung_up.is_none() {
+            f.write_str(": there was nothing to offer (no agent key, no key file, no password)")?;
+        } else if !self.tried.is_empty() {
             write!(f, "; tried: {}", self.tried.join(", "))?;
         }
         if !self.server_allows.is_empty() {

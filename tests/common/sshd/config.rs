@@ -26,6 +26,7 @@ impl Sshd {
             text += "PerSourcePenalties no\n";
         }
         text += &blocks.join("\n");
+        text += &self.environment_blocks();
         fs::write(path, text + "\n").expect("own directory");
     }
 
@@ -45,18 +46,25 @@ impl Sshd {
              PrintMotd no\n\
              PrintLastLog no\n\
              AcceptEnv LANG LC_*\n\
-             SetEnv {}\n\
              Subsystem sftp internal-sftp\n\
              LogLevel DEBUG1\n",
             self.port,
             file("sshd.pid"),
             file("authorized_keys"),
-            self.marker,
         );
         for key_type in &self.host_keys {
             text += &format!("HostKey {}\n", self.host_key_path(*key_type).display());
         }
         text
+    }
+
+    /// Marks every command, and gives those of the current user a home directory of the fixture: a start-up
+    /// file in the real one may take seconds, print, or wait for something. Only the first SetEnv counts, so
+    /// that each account has a line of its own.
+    fn environment_blocks(&self) -> String {
+        let (user, marker, home) = (&self.user, &self.marker, self.remote_home());
+        let home = home.display();
+        format!("\nMatch User {user}\nSetEnv {marker} HOME={home}\nMatch all\nSetEnv {marker}\n")
     }
 
     /// Writes `~/.ssh/config` and `~/.ssh/known_hosts` below [`Sshd::home`]; `ssh -F` with the path that is
