@@ -53,8 +53,11 @@ const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 const STEPS_AT_SHUTDOWN: u128 = 4;
 /// Time for the helper to find its target. New commands wait for it.
 const FIND_TIMEOUT: Duration = Duration::from_secs(3);
-/// A child that has ended and whose status is still on its way makes the count wrong for a moment.
-const FIND_TRIES: u32 = 5;
+/// How long an ending waits for its turn: ten that take all three signals, one after the other.
+const QUEUE_FOR: Duration = Duration::from_secs(60);
+/// How long a count that does not fit is taken again: a child that has ended and whose status is still on its
+/// way makes it wrong for a moment.
+const FIND_AGAIN_FOR: Duration = Duration::from_secs(6);
 const FIND_DELAY: Duration = Duration::from_millis(100);
 /// More than the helper ever says.
 const REPORT_MAX_BYTES: usize = 4096;
@@ -88,14 +91,16 @@ pub(crate) async fn signal_by_helper(
 
 /// Tries until a helper has done the work or it is clear that none can.
 async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
-    let deadline = Instant::now() + limits::KILL_TIMEOUT;
-    let mut unsure = 0;
+    let queue_until = Instant::now() + QUEUE_FOR;
+    let mut find_until = Instant::now() + FIND_AGAIN_FOR;
     loop {
         match help(channels, Some(id), work).await {
-            // Others are being ended over the same channel.
-            Helped::NoChannel if Instant::now() < deadline => {}
-            // A status is still on its way.
-            Helped::Unsure if unsure < FIND_TRIES => unsure += 1,
+            // Others are being ended over the same channel, each in its seconds.
+            Helped::NoChannel if Instant::now() < queue_until => {
+                find_until = Instant::now() + FIND_AGAIN_FOR;
+            }
+            // A status is still on its way, or the host is slow.
+            Helped::Unsure | Helped::Slow if Instant::now() < find_until => {}
             helped => return helped,
         }
         sleep(FIND_DELAY).await;
@@ -160,6 +165,8 @@ enum Helped {
     NoChannel,
     /// The host's count of commands is not ours; nothing was touched.
     Unsure,
+    /// The helper did not answer in time.
+    Slow,
     /// No helper could be run.
     Unavailable,
 }
@@ -225,6 +232,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     {
         channels.connection().note_useless_helper();
     }
+    let timed_out = found.is_err();
     let helped = match (found.ok().flatten().as_deref(), id) {
         (Some("stranger"), _) => Helped::Unavailable,
         (Some(said), Some(_)) if !said.starts_with("unsure") => {
@@ -236,7 +244,8 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
             gone: None,
         }),
         (Some(_), _) => Helped::Unsure,
-        // A ForceCommand, or no POSIX shell, or no time.
+        (None, _) if timed_out => Helped::Slow,
+        // A ForceCommand, or no POSIX shell.
         (None, _) => Helped::Unavailable,
     };
     close(lease, helped).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::common::eventually;
-use crate::world::{World, timed};
+use crate::world::{World, poll, timed};
 
 /// Prints a line, and another one when it is told to.
 const TWO_LINES: &str = "echo first; read line; echo \"second $line\"";
@@ -101,7 +101,10 @@ async fn a_cancelled_call_kills_its_command() {
     // A later call is answered, so an answer to the cancelled one would be there by now.
     let answer = world.call("ssh_exec", json!({"command": "echo on"})).await;
     assert_eq!(answer.text(), "on\n");
-    assert!(world.jobs("web").await.is_empty());
+    poll("the job to be gone", async || {
+        world.jobs("web").await.is_empty().then_some(())
+    })
+    .await;
     assert!(!call.is_answered(), "a cancelled call is not answered");
 }
 

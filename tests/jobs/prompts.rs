@@ -19,8 +19,7 @@ async fn a_prompt_in_silence_is_told_with_the_way_to_answer() {
         let look = world.output(&job, json!({})).await;
         let status = look.status();
         let told = status.contains(HINT);
-        // The prompt is the host's text: it does not stand in the line that is ours.
-        assert!(!status.contains("Really"), "{status}");
+        assert!(!status.contains("Really"), "the line is ours: {status}");
         assert!(!told || status.contains(&call), "{status}");
         told.then_some(())
     })

@@ -33,6 +33,8 @@ type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) sshd: Sshd,
+    /// What a job had printed when it was handed over: it counts as read, so its first unread output lacks it.
+    early: Mutex<HashMap<String, Vec<Value>>>,
 }
 
 impl World {
@@ -40,7 +42,12 @@ impl World {
     pub(crate) async fn start() -> Self {
         let sshd = Sshd::start_default().await;
         let server = Server::start(&sshd).await;
-        let world = Self { server, sshd };
+        let early = Mutex::default();
+        let world = Self {
+            server,
+            sshd,
+            early,
+        };
         world.connect("web").await;
         world
     }
@@ -67,13 +74,28 @@ impl World {
         merge(&mut arguments, more);
         let answer = self.call("ssh_exec", arguments).await;
         assert_eq!(answer.meta("outcome"), "running", "{}", answer.status());
-        answer.meta("job").as_str().unwrap().to_owned()
+        let job = answer.meta("job").as_str().unwrap().to_owned();
+        let printed = answer.blocks()[1..].to_vec();
+        self.early.lock().unwrap().insert(job.clone(), printed);
+        job
     }
 
+    /// `ssh_output`; the first look at what is unread has what the handover showed in front.
     pub(crate) async fn output(&self, job: &str, more: Value) -> Answer {
+        let elsewhere = ["offsetBytes", "grep", "stream"];
+        let unread = elsewhere.iter().all(|name| more.get(name).is_none());
         let mut arguments = json!({"job": job});
         merge(&mut arguments, more);
-        self.call("ssh_output", arguments).await
+        let mut answer = self.call("ssh_output", arguments).await;
+        let early = if unread {
+            self.early.lock().unwrap().remove(job)
+        } else {
+            None
+        };
+        if let (Some(early), Some(blocks)) = (early, answer.result["content"].as_array_mut()) {
+            blocks.splice(1..1, early);
+        }
+        answer
     }
 
     /// `ssh_input`, which has to succeed.

@@ -16,7 +16,10 @@ const ENDLESS: [(&str, &str); 7] = [
     ("echo $$; exec sleep 1000", "INT"),
     ("echo $$; sleep 1001; :", "INT"),
     ("echo $$; sleep 1002 | cat | cat", "INT"),
-    ("echo $$; sleep 1003 & wait", "TERM"),
+    (
+        "sh -c 'trap \"\" INT; echo $PPID; exec sleep 1003' & wait",
+        "TERM",
+    ),
     (
         "sh -c 'trap \"\" INT; sleep 1004; :' & echo $$; exec sleep 1005",
         "TERM",

@@ -203,7 +203,7 @@ async fn a_count_that_does_not_fit_leaves_everything_alone() {
         runner.helpers() > 1,
         "a count may be wrong for a moment only"
     );
-    assert!(report.elapsed < TIMEOUT * 2, "{:?}", report.elapsed);
+    assert!(report.elapsed < TIMEOUT * 10, "{:?}", report.elapsed);
     assert!(!runner.order().contains(&"found".to_owned()));
     assert_eq!(stdout(&answer(other).await.unwrap()), "unharmed\n");
 }
