@@ -192,7 +192,8 @@ impl Drop for Running {
 
 /// Callbacks of one connection: the host-key check, and the news of the end.
 pub(crate) struct ClientHandler {
-    check: HostKeyCheck,
+    /// Boxed, because russh moves its handler through four futures, and each keeps the room.
+    check: Box<HostKeyCheck>,
     seen: watch::Sender<Seen>,
     ended: watch::Sender<Option<String>>,
 }
@@ -230,6 +231,7 @@ impl ClientHandler {
             seen: seen_receiver,
             ended: ended_receiver,
         };
+        let check = Box::new(check);
         (Self { check, seen, ended }, ends)
     }
 }

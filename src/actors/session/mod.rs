@@ -157,8 +157,9 @@ impl Actor for SessionActor {
                 state.connect(request, reply);
             }
             SessionMessage::Reconnect { reply } => state.reconnect(reply),
-            SessionMessage::Exec(exec) => state.admit(exec).await,
-            SessionMessage::Requeue(exec) => state.requeue(exec).await,
+            // The large ones are boxed: every idle session keeps room for its largest handler, twice over.
+            SessionMessage::Exec(exec) => Box::pin(state.admit(exec)).await,
+            SessionMessage::Requeue(exec) => Box::pin(state.requeue(exec)).await,
             SessionMessage::GetStatus { reply } => {
                 // A caller that is gone needs no answer, here and below.
                 let _ = reply.send(state.status());
@@ -171,7 +172,7 @@ impl Actor for SessionActor {
                 took,
             } => {
                 if state.is_current(generation) {
-                    state.dialed(result, took).await;
+                    Box::pin(state.dialed(result, took)).await;
                 }
             }
             SessionMessage::ConnectionLost { generation, reason } => {
@@ -190,7 +191,7 @@ impl Actor for SessionActor {
             }
             SessionMessage::JobEnded { number, keep } => {
                 state.job_ended(number, keep);
-                state.pump().await;
+                Box::pin(state.pump()).await;
             }
             #[cfg(feature = "fail-points")]
             SessionMessage::Crash => return Err("crash asked for by a test".into()),
@@ -208,7 +209,7 @@ impl Actor for SessionActor {
         if let SupervisionEvent::ActorFailed(who, error) = event {
             tracing::error!(session = %state.name, %error, "a job failed");
             state.job_failed(who.get_id());
-            state.pump().await;
+            Box::pin(state.pump()).await;
         }
         Ok(())
     }
