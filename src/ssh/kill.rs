@@ -39,6 +39,9 @@ const SCRIPT: &str = concat!(
     r#"if [ "$2" = 0 ] || [ "$k" = "$2" ]; then t="$t -$p"; fi; done; "#,
     r#"[ "$2" = 0 ] || [ "$k" = "$1" ] || t=; "#,
     r#"[ -z "$t" ] && { echo "$0 unsure $k"; exit; }; echo "$0 found"; "#,
+    // A child that was just forked leads its group a moment later.
+    r#"for g in $t; do w=0; while kill -s 0 ${g#-} 2>/dev/null; do kill -s 0 -- $g 2>/dev/null && break; "#,
+    r#"w=$((w+1)); [ $w -gt 40 ] && break; sleep 0.05 2>/dev/null || sleep 1; done; done; "#,
     r#"[ -n "$4" ] && { kill -s $4 -- $t && echo "$0 sent"; exit; }; "#,
     r#"for s in INT TERM KILL; do kill -s $s -- $t 2>/dev/null; w=0; while [ $w -lt $3 ]; do "#,
     r#"a=; for g in $t; do kill -s 0 -- $g 2>/dev/null && a=1; done; "#,
