@@ -212,3 +212,21 @@ pub const DOCTOR_PROGRAM_OUTPUT_BYTES: u64 = 1024 * 1024;
 pub const DOCTOR_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Damaged lines of one known_hosts file that `doctor` names; the rest are counted.
 pub const KNOWN_HOSTS_DAMAGED_SHOWN: usize = 5;
+
+/// Bytes of one command of `ssh_shell`: a whole script fits, and bash reads it byte by byte.
+pub const SHELL_COMMAND_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Time for a shell to start and to say that it is there.
+pub const SHELL_START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of umask and exported variables that are kept for the next shell; of more, only the directory is.
+pub const SHELL_STATE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of status and directory at the end of a command: several times the longest path.
+pub const SHELL_TRAILER_MAX_BYTES: usize = 64 * 1024;
+/// Output of background processes between two commands that is kept of each stream for the next result.
+pub const SHELL_BACKGROUND_KEPT_BYTES: usize = 4096;
+/// Time for a shell to come back once the processes of its command are gone; then it is ended too.
+pub const SHELL_RETURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time after which a running command's shell is looked at, whether it is still at it; each further look comes
+/// twice as late as the one before.
+pub const SHELL_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// The longest time between two such looks.
+pub const SHELL_LOOK_MAX: Duration = Duration::from_secs(60);
