@@ -219,10 +219,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
         return Helped::Unavailable;
     }
     let _running = channels.connection().note_started(rand::random());
-    let mut report = Report {
-        token,
-        text: Vec::new(),
-    };
+    let mut report = Report::new(token);
     let found = timeout(
         FIND_TIMEOUT,
         report.wait_for(&mut lease, |said| !said.is_empty()),
@@ -260,12 +257,19 @@ async fn close(lease: Lease, helped: Helped) -> Helped {
 }
 
 /// What the helper has written so far.
-struct Report {
+pub(super) struct Report {
     token: String,
     text: Vec<u8>,
 }
 
 impl Report {
+    pub(super) fn new(token: String) -> Self {
+        Self {
+            token,
+            text: Vec::new(),
+        }
+    }
+
     /// The words behind the token, line by line. Anything else (a login banner) is not the helper's.
     fn said(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.text);
@@ -277,7 +281,7 @@ impl Report {
     }
 
     /// Reads until the condition holds; gives the last words then.
-    async fn wait_for(
+    pub(super) async fn wait_for(
         &mut self,
         lease: &mut Lease,
         done: impl Fn(&[String]) -> bool,

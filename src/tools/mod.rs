@@ -20,6 +20,7 @@ pub mod render;
 mod schema;
 mod sessions;
 mod set_default;
+mod shell;
 mod waiting;
 
 use std::sync::Arc;
@@ -103,6 +104,7 @@ impl Default for Catalog {
             tools: vec![
                 entry::<connect::Connect>(),
                 entry::<exec::Exec>(),
+                entry::<shell::Shell>(),
                 entry::<output::Output>(),
                 entry::<input::Input>(),
                 entry::<sessions::Sessions>(),

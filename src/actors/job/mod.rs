@@ -17,13 +17,13 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::record::{Ended, JobParts, JobRecord};
+pub(crate) use self::task::Way;
 use self::task::{Task, TaskEnd};
 use super::error::SessionError;
 use super::report::{CommandReport, ExecRequest, Outcome};
-use super::session::message::{QueuedExec, SessionMessage};
+use super::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
-use crate::ssh::channel::Channels;
 use crate::ssh::command::{self, CommandLine};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
 use crate::ssh::kill::KillReport;
@@ -65,7 +65,7 @@ pub(crate) struct JobArguments {
     pub(crate) number: u64,
     pub(crate) exec: QueuedExec,
     pub(crate) line: CommandLine,
-    pub(crate) channels: Arc<Channels>,
+    pub(crate) way: Way,
     pub(crate) record: Arc<JobRecord>,
     pub(crate) ends: RecordEnds,
 }
@@ -119,7 +119,7 @@ impl Actor for JobActor {
         watch_caller(&myself, &arguments.exec, &ended);
         let task = Task {
             job: myself,
-            channels: arguments.channels,
+            way: arguments.way,
             line: arguments.line.line,
             terminal: arguments.exec.request.pty.then(Terminal::default),
             stop: stop.clone(),
@@ -164,6 +164,8 @@ impl Actor for JobActor {
                 state.timed_out = Some(after);
                 state.stop.cancel();
             }
+            // In a shell it was noted at that moment.
+            JobMessage::Sent if state.record.in_shell => {}
             JobMessage::Sent => state.record.note_sent(),
             JobMessage::Ended(end) => {
                 state.finish(end);
@@ -197,6 +199,7 @@ impl JobState {
         let answer = match end {
             TaskEnd::NotSent(reason) => self.requeue(reason),
             TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
+            TaskEnd::NoShell(error) => Some(Err(SessionError::NoShell { error })),
             TaskEnd::GivenUp => Some(Err(self.given_up())),
             TaskEnd::Finished(finished) => Some(self.judge(finished)),
             TaskEnd::Failed => Some(Err(self.failed())),
@@ -380,8 +383,11 @@ fn tell_when(
     });
 }
 
-/// The command line of a request, with a fresh token.
-pub(crate) fn prepare(request: &ExecRequest) -> Result<CommandLine, SessionError> {
+/// The command line of a request, with a fresh token. In a shell it is the command itself.
+pub(crate) fn prepare(request: &ExecRequest, place: Place) -> Result<CommandLine, SessionError> {
+    if place == Place::Shell {
+        return Ok(command::shell_line(&request.command)?);
+    }
     Ok(command::command_line(
         &request.command,
         request.cwd.as_deref(),
@@ -408,6 +414,7 @@ pub(crate) fn record(
         command: exec.request.command.clone(),
         cwd: exec.request.cwd.clone(),
         pty: exec.request.pty,
+        in_shell: exec.place == Place::Shell,
         reconnected: exec.reconnected,
         input: exec.request.interactive.then_some(sender),
         signals,

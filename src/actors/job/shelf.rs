@@ -69,6 +69,7 @@ mod tests {
             command: "x".into(),
             cwd: None,
             pty: false,
+            in_shell: false,
             reconnected: false,
             input: None,
             signals: mpsc::channel(1).0,

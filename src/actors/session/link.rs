@@ -99,6 +99,7 @@ impl SessionState {
             since: Instant::now(),
         });
         self.queue.note_reconnected();
+        self.shell.queue.note_reconnected();
         for reply in std::mem::take(&mut self.connects) {
             let _ = reply.send(self.report(false, took));
         }
@@ -224,7 +225,7 @@ impl SessionState {
         }
         match delay {
             // Somebody is waiting: now is the time.
-            Some(_) if self.queue.has_callers() => self.dial(),
+            Some(_) if self.queue.has_callers() || self.shell.queue.has_callers() => self.dial(),
             Some(delay) => self.back_off(error, delay),
             None => self.link = Link::Dormant { error },
         }
@@ -241,6 +242,7 @@ impl SessionState {
                 .into_iter()
                 .map(|(_, job)| job)
                 .collect();
+            self.shell.let_go();
             tokio::spawn(async move {
                 super::jobs::stop_all(jobs).await;
                 up.connection.close().await;
@@ -275,6 +277,8 @@ impl SessionState {
         }
         self.fail_queue(&ended);
         let jobs = self.jobs_to_stop();
+        // Like a password: what it remembers lives as long as its session is meant to be up.
+        self.shell.forget();
         tokio::spawn(async move {
             let (names, stops): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
             super::jobs::stop_all(stops).await;

@@ -97,11 +97,22 @@ pub(crate) enum SessionMessage {
     Crash,
 }
 
-/// An `ssh_exec` on its way to becoming a job.
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a channel of its own.
+    Channel,
+    /// In the session's shell.
+    Shell,
+}
+
+/// An `ssh_exec` or `ssh_shell` on its way to becoming a job.
 #[derive(Debug)]
 pub(crate) struct QueuedExec {
     /// What to run.
     pub(crate) request: ExecRequest,
+    /// Where to run it.
+    pub(crate) place: Place,
     /// Taken by the job.
     pub(crate) reply: Option<ExecReply>,
     /// Set when the session has taken the call in: until then it is certain that nothing was sent.

@@ -9,6 +9,7 @@ mod link;
 pub(crate) mod message;
 mod queue;
 mod reconnect;
+mod shell;
 mod state;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use self::message::{ConnectReply, JobEntry, SessionMessage};
 use self::queue::Queue;
 use self::reconnect::Reconnect;
+use self::shell::ShellSlot;
 use self::state::{Link, OnDemand, Past};
 use super::error::SessionError;
 use super::job::record::JobRecord;
@@ -89,6 +91,7 @@ pub(crate) struct SessionState {
     /// Callers of connect and reconnect.
     connects: Vec<ConnectReply>,
     queue: Queue,
+    shell: ShellSlot,
     /// Running jobs by number.
     jobs: BTreeMap<u64, JobEntry>,
     /// Ended jobs that can still be read.
@@ -133,6 +136,7 @@ impl Actor for SessionActor {
             last_error: None,
             connects: Vec::new(),
             queue: Queue::default(),
+            shell: ShellSlot::default(),
             jobs: BTreeMap::new(),
             ended_jobs: BTreeMap::new(),
             shelf: arguments.shelf,
@@ -207,7 +211,7 @@ impl Actor for SessionActor {
         state: &mut SessionState,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, error) = event {
-            tracing::error!(session = %state.name, %error, "a job failed");
+            tracing::error!(session = %state.name, %error, "a job or the shell failed");
             state.job_failed(who.get_id());
             Box::pin(state.pump()).await;
         }
@@ -355,6 +359,7 @@ impl SessionState {
                 .map(ToString::to_string)
                 .or_else(|| self.last_error.clone()),
             jobs: self.jobs.values().map(job_status).collect(),
+            shell_cwd: self.shell.memory.cwd(),
         }
     }
 

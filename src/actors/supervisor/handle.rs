@@ -19,7 +19,7 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::report::{
     CommandReport, ConnectReport, ConnectRequest, ExecRequest, SessionStatus,
 };
-use crate::actors::session::message::{QueuedExec, SessionMessage};
+use crate::actors::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
 use crate::ssh::dial::Dialer;
@@ -143,6 +143,24 @@ impl SupervisorHandle {
         name: Option<SessionName>,
         request: ExecRequest,
     ) -> Result<CommandReport, SessionError> {
+        self.run(name, request, Place::Channel).await
+    }
+
+    /// The same in the session's shell. Of the request, `cwd`, `env`, `stdin`, `interactive` and `pty` do not apply.
+    pub async fn shell(
+        &self,
+        name: Option<SessionName>,
+        request: ExecRequest,
+    ) -> Result<CommandReport, SessionError> {
+        self.run(name, request, Place::Shell).await
+    }
+
+    async fn run(
+        &self,
+        name: Option<SessionName>,
+        request: ExecRequest,
+        place: Place,
+    ) -> Result<CommandReport, SessionError> {
         let received = Instant::now();
         // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
         let deadline = received + request.wait.max(limits::CONNECT_TIMEOUT_MAX);
@@ -153,6 +171,7 @@ impl SupervisorHandle {
             let exec = |reply| {
                 SessionMessage::Exec(QueuedExec {
                     request: request.clone(),
+                    place,
                     reply: Some(reply),
                     taken: Arc::clone(&taken),
                     epoch: 0,
@@ -541,5 +560,6 @@ fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
         next_attempt_in: None,
         last_error: None,
         jobs: Vec::new(),
+        shell_cwd: None,
     }
 }

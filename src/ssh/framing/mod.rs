@@ -22,6 +22,5 @@ mod reader;
 mod saved;
 mod word;
 
-pub(super) use self::dialect::Dialect;
 pub(super) use self::reader::{Event, FrameReader};
-pub(super) use self::saved::Saved;
+pub(super) use self::saved::{Saved, read as read_state};

@@ -312,7 +312,13 @@ mod tests {
         prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
     }
 
-    fn feed(reader: &mut FrameReader, seen: &mut Seen, stream: Stream, bytes: &[u8], cuts: &[usize]) {
+    fn feed(
+        reader: &mut FrameReader,
+        seen: &mut Seen,
+        stream: Stream,
+        bytes: &[u8],
+        cuts: &[usize],
+    ) {
         let mut rest = bytes;
         for cut in cuts {
             let (piece, tail) = rest.split_at(cut % (rest.len() + 1));
@@ -379,8 +385,16 @@ mod tests {
         reader.feed(Stream::Stdout, &first[..cut], &mut take);
         reader.begin(NEXT, false);
         let [second, err] = streams(NEXT, b"two", b"err", None);
-        reader.feed(Stream::Stdout, &[&first[cut..], &second, b"late"].concat(), &mut take);
-        reader.feed(Stream::Stderr, &[&err, b"later".as_slice()].concat(), &mut take);
+        reader.feed(
+            Stream::Stdout,
+            &[&first[cut..], &second, b"late"].concat(),
+            &mut take,
+        );
+        reader.feed(
+            Stream::Stderr,
+            &[&err, b"later".as_slice()].concat(),
+            &mut take,
+        );
         assert_eq!(seen.stdout, b"onetwo");
         assert_eq!(seen.stderr, b"err");
         assert_eq!(seen.background, b"latelater");

@@ -50,7 +50,8 @@ pub(in crate::ssh) fn read(text: &[u8]) -> Option<Told> {
     }
     let line = variables.iter().position(|byte| *byte == b'\n')?;
     let (umask, mut rest) = (&variables[..line], &variables[line + 1..]);
-    let is_umask = (1..=4).contains(&umask.len()) && umask.iter().all(|b| (b'0'..=b'7').contains(b));
+    let is_umask =
+        (1..=4).contains(&umask.len()) && umask.iter().all(|b| (b'0'..=b'7').contains(b));
     let umask = is_umask.then(|| String::from_utf8_lossy(umask).into_owned())?;
     let mut saved = Saved {
         cwd: None,
