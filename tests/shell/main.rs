@@ -17,5 +17,11 @@ mod common;
 #[path = "../jobs/world.rs"]
 mod world;
 
+mod background;
 mod basics;
+mod bytes;
+mod ends;
+mod hostile;
+mod stops;
 mod support;
+mod turns;

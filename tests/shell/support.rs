@@ -57,8 +57,3 @@ pub(crate) fn assert_says(answer: &Answer, words: &[&str]) {
         );
     }
 }
-
-/// A shell that has not been harmed answers this exactly.
-pub(crate) async fn probe(world: &World) -> Answer {
-    shell(world, "printf 'p%s\\n' robe; printf 'q\\n' >&2; (exit 7)").await
-}

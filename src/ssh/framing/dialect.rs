@@ -29,13 +29,13 @@ if [[ ${__mcp_d-} ]]; then
 __mcp_d=
 \builtin set -- "$__mcp_s" "${@:2}"
 fi
-\builtin printf '%se' "$2" >&99 && \builtin printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&98 && \builtin read -r __mcp_c && { [[ ${3-} ]] || __mcp_st "$2"; }
+\builtin printf '%se' "$2" >&99 && \builtin printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&98 && \builtin read -r __mcp_c && { [[ $__mcp_c == ")" ]] || \builtin exit 2; } && { [[ ${3-} ]] || __mcp_st "$2"; }
 }
 __mcp_st() {
 \builtin umask >&98
 \builtin export -p >&98
 __mcp_c=
-\builtin read -r __mcp_c </proc/$$/task/$$/children
+\builtin read -r __mcp_c </proc/$$/task/$$/children || \builtin true
 \builtin printf '\0%s\0%sz' "$__mcp_c" "$1" >&98
 }
 __mcp_ab() {
