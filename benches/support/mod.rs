@@ -9,6 +9,7 @@ pub(crate) mod connect;
 pub(crate) mod exec;
 pub(crate) mod memory;
 pub(crate) mod output;
+pub(crate) mod shell;
 pub(crate) mod start;
 
 /// A measurement, or why it could not be made. Nothing handles these errors but the one who reads them.

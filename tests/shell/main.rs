@@ -17,6 +17,7 @@ mod common;
 #[path = "../jobs/world.rs"]
 mod world;
 
+mod accounts;
 mod background;
 mod basics;
 mod bytes;

@@ -6,6 +6,7 @@
 mod command;
 mod link;
 mod session;
+mod shell;
 
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ pub(super) const ALL: &[Step] = &[
     step("parallel", |stage| Box::pin(command::parallel(stage))),
     step("timeout", |stage| Box::pin(command::time_limit(stage))),
     step("long output", |stage| Box::pin(command::long_output(stage))),
+    step("shell", |stage| Box::pin(shell::shell(stage))),
     step("unknown host key", |stage| {
         Box::pin(session::unknown_host_key(stage))
     }),
