@@ -236,6 +236,12 @@ impl Server {
         self.notify("notifications/cancelled", parameters).await;
     }
 
+    /// Its process.
+    pub(crate) fn process(&self) -> Process {
+        let pid = self.child.id().expect("it was started");
+        Process::find(pid).expect("it runs")
+    }
+
     /// Resident memory of the process.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let pid = self.child.id().expect("it runs");

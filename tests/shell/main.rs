@@ -13,7 +13,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[allow(dead_code, reason = "the jobs' own tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the jobs' own tests use the rest")]
 #[path = "../jobs/world.rs"]
 mod world;
 
@@ -21,8 +21,10 @@ mod accounts;
 mod background;
 mod basics;
 mod bytes;
+mod dropbear;
 mod ends;
 mod hostile;
+mod links;
 mod stops;
 mod support;
 mod turns;

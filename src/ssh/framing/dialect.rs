@@ -9,8 +9,9 @@ pub(in crate::ssh) const START_LINE: &str = concat!(
     "if command -v bash >/dev/null 2>&1; then exec bash --noprofile --norc; else exec sh; fi'"
 );
 
-/// First of all, in any shell: its process and whether it is bash, in the form of a frame's end.
-const HELLO: &str = r#"printf '%se' TOKEN >&2; printf '%se%d %s %s\0' TOKEN 0 "$$" "${BASH_VERSION-}"
+/// First of all, in any shell: its process, whether it is bash, and whether it has got functions from its
+/// environment, in the form of a frame's end.
+const HELLO: &str = r#"printf '%se' TOKEN >&2; printf '%se%d %s %s %s\0' TOKEN 0 "$$" "${BASH_VERSION-}" "$(test -n "$(declare -F 2>/dev/null)" && echo f)"
 "#;
 
 /// `__mcp_sh STATUS TOKEN [x]` ends a frame, `__mcp_st TOKEN` tells the state, `__mcp_ab` gives a command up: from
@@ -156,16 +157,32 @@ pub(in crate::ssh) fn hello(token: &str) -> Vec<u8> {
     HELLO.replace("TOKEN", token).into_bytes()
 }
 
-/// Process and dialect, from what the hello's end carries in place of a directory.
-pub(in crate::ssh) fn introduced(words: &[u8]) -> Option<(u32, Dialect)> {
+/// A shell as it introduces itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ssh) struct Introduction {
+    /// Its process.
+    pub(in crate::ssh) process: u32,
+    /// What it understands.
+    pub(in crate::ssh) dialect: Dialect,
+    /// It has functions already.
+    pub(in crate::ssh) has_functions: bool,
+}
+
+/// Reads what the hello's end carries in place of a directory.
+pub(in crate::ssh) fn introduced(words: &[u8]) -> Option<Introduction> {
     let text = std::str::from_utf8(words).ok()?;
-    let (process, version) = text.split_once(' ')?;
+    let (process, rest) = text.split_once(' ')?;
+    let (version, functions) = rest.split_once(' ')?;
     let dialect = if version.is_empty() {
         Dialect::Sh
     } else {
         Dialect::Bash
     };
-    Some((process.parse().ok()?, dialect))
+    Some(Introduction {
+        process: process.parse().ok()?,
+        dialect,
+        has_functions: !functions.is_empty(),
+    })
 }
 
 /// One word in single quotes, which every shell that gets here reads alike.
@@ -196,8 +213,16 @@ mod tests {
 
     #[test]
     fn a_shell_introduces_itself() {
-        assert_eq!(introduced(b"12 5.2.15"), Some((12, Dialect::Bash)));
-        assert_eq!(introduced(b"12 "), Some((12, Dialect::Sh)));
+        let shell = |dialect, has_functions| {
+            Some(Introduction {
+                process: 12,
+                dialect,
+                has_functions,
+            })
+        };
+        assert_eq!(introduced(b"12 5.2.15 "), shell(Dialect::Bash, false));
+        assert_eq!(introduced(b"12 5.2.15 f"), shell(Dialect::Bash, true));
+        assert_eq!(introduced(b"12  "), shell(Dialect::Sh, false));
         assert_eq!(introduced(b"x"), None);
     }
 

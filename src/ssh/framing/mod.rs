@@ -18,9 +18,11 @@
 //! (`set -n`, a function called `builtin`) reads the line and dies of it, at once, instead of waiting for ever.
 
 pub(super) mod dialect;
+mod plain;
 mod reader;
 mod saved;
 mod word;
 
+pub(super) use self::plain::is_plain;
 pub(super) use self::reader::{Event, FrameReader};
 pub(super) use self::saved::{Saved, read as read_state};

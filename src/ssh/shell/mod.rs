@@ -74,6 +74,8 @@ pub(crate) struct Shell {
     process: u32,
     /// Processes that earlier commands have left in the background.
     children: Vec<u32>,
+    /// Nothing can have given it functions, aliases or traps: plain words mean what they say.
+    is_plain: bool,
     background: Background,
 }
 
@@ -135,6 +137,7 @@ impl Shell {
             dialect: Dialect::Sh,
             process: 0,
             children: Vec::new(),
+            is_plain: false,
             background: Background::default(),
         };
         match shell.introduce().await {
@@ -174,14 +177,17 @@ impl Shell {
         let Some(words) = answer else {
             return Err(self.no_shell(in_time, &noise).await);
         };
-        let Some((process, dialect)) = dialect::introduced(&words) else {
+        let Some(known) = dialect::introduced(&words) else {
             return Err(OpenError::NoShell {
                 how: "it did not tell its process".to_owned(),
                 said: error::quoted(&String::from_utf8_lossy(&words)),
             });
         };
-        (self.process, self.dialect) = (process, dialect);
-        let init = self.write.data_bytes(dialect.init().as_bytes().to_vec());
+        (self.process, self.dialect) = (known.process, known.dialect);
+        self.is_plain = !known.has_functions;
+        let init = self
+            .write
+            .data_bytes(known.dialect.init().as_bytes().to_vec());
         let _ = timeout(limits::SEND_TIMEOUT, init).await;
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::ssh::channel::Channels;
 use crate::ssh::command;
 use crate::ssh::exec::{self, End, Finished, Progress};
-use crate::ssh::framing::{Event, FrameReader};
+use crate::ssh::framing::{self, Event, FrameReader};
 use crate::ssh::kill::{self, KillReport};
 use crate::store::output::Stream;
 
@@ -150,9 +150,12 @@ impl Shell {
         memory: &Memory,
     ) -> Done {
         let token = command::token();
-        let frame = self.dialect.frame(text, &token, true);
+        // Telling the state takes longer than most such commands.
+        self.is_plain &= framing::is_plain(text);
+        let tells_state = !self.is_plain;
+        let frame = self.dialect.frame(text, &token, tells_state);
         let background = std::mem::take(&mut self.background);
-        self.reader.begin(&token, true);
+        self.reader.begin(&token, tells_state);
         sent();
         let target = Target {
             process: self.process,
