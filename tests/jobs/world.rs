@@ -237,6 +237,7 @@ impl Server {
     }
 
     /// Its process.
+    #[allow(dead_code, reason = "for the tests of the shell, which share this file")]
     pub(crate) fn process(&self) -> Process {
         let pid = self.child.id().expect("it was started");
         Process::find(pid).expect("it runs")

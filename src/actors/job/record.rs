@@ -100,7 +100,7 @@ impl JobRecord {
         })
     }
 
-    /// What is known of the shell once the command has ended in it.
+    /// What is known of the shell, when the command goes out and when it has ended.
     pub(crate) fn note_shell(&self, facts: ShellFacts) {
         *lock(&self.shell) = Some(facts);
     }

@@ -91,17 +91,20 @@ impl Task {
             stop: self.stop,
             signals: self.signals,
         };
+        let about = Arc::clone(&self.record);
         let work = Box::new(ShellWork {
             work,
+            begun: Box::new(move |facts| about.note_shell(facts)),
             deadline: self.deadline,
             reply,
         });
         // A shell that is gone drops it, which answers.
         let _ = shell.send_message(ShellMessage::Run(work));
         match answer.await {
-            Ok(Served::Ran { done, facts }) => {
+            Ok(Served::Ran(ran)) => {
+                let (finished, facts) = *ran;
                 self.record.note_shell(facts);
-                TaskEnd::Finished(done.finished)
+                TaskEnd::Finished(finished)
             }
             Ok(Served::NoShell(OpenError::Lost(reason))) => TaskEnd::NotSent(reason),
             Ok(Served::NoShell(OpenError::Channel(error))) => TaskEnd::NoChannel(error),

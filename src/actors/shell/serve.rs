@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::actors::report::ShellFacts;
 use crate::ssh::channel::Channels;
-use crate::ssh::shell::{Done, Memory, OpenError, Restored, Shell, Work};
+use crate::ssh::exec::Finished;
+use crate::ssh::shell::{Memory, OpenError, Restored, Shell, Work};
 
 /// A command of a job.
 pub(crate) struct ShellWork {
     pub(crate) work: Work,
+    /// Told of its shell when the command goes out.
+    pub(crate) begun: Box<dyn FnOnce(ShellFacts) + Send>,
     /// When waiting for a channel is over.
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Served>,
@@ -20,13 +24,8 @@ pub(crate) struct ShellWork {
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Served {
-    /// It ran, or may have.
-    Ran {
-        /// How it ended.
-        done: Done,
-        /// Of which shell this is the result.
-        facts: ShellFacts,
-    },
+    /// It ran, or may have: how it ended, and what there is to say of the shell.
+    Ran(Box<(Finished, ShellFacts)>),
     /// There is no shell for it: nothing was sent.
     NoShell(OpenError),
     /// It was given up before it was sent.
@@ -52,9 +51,19 @@ pub(super) async fn serve(
             None => queue.recv().await,
         };
         let Some(asked) = asked else { break };
-        let answer = turn(&channels, &memory, &mut current, asked.work, asked.deadline).await;
+        let ShellWork {
+            work,
+            begun,
+            deadline,
+            reply,
+        } = *asked;
+        let ready = ready(&channels, &memory, &mut current, &work.stop, deadline).await;
+        let answer = match ready {
+            Ok(facts) => turn(&memory, &mut current, work, facts, begun).await,
+            Err(answer) => answer,
+        };
         // The job may be gone with its session.
-        let _ = asked.reply.send(answer);
+        let _ = reply.send(answer);
     }
     if let Some((shell, _)) = current {
         memory.note_end("the session let it go".to_owned());
@@ -69,44 +78,80 @@ async fn let_go(current: &mut Option<(Shell, u64)>, memory: &Memory, words: Stri
     }
 }
 
-/// One command.
-async fn turn(
+/// Sees to it that there is a shell, and tells what there is to say of it.
+async fn ready(
     channels: &Arc<Channels>,
     memory: &Arc<Memory>,
     current: &mut Option<(Shell, u64)>,
-    work: Work,
+    stop: &CancellationToken,
     deadline: Instant,
-) -> Served {
+) -> Result<ShellFacts, Served> {
     if let Some((shell, _)) = current
         && shell.has_ended(memory)
     {
-        let words = shell.end_words().await;
+        let words = shell.end_words();
         let_go(current, memory, words).await;
     }
-    let mut facts = ShellFacts::default();
-    if current.is_none() {
-        let opening = open(channels, memory, deadline, &mut facts);
-        let opened = tokio::select! {
-            () = work.stop.cancelled() => return Served::GivenUp,
-            opened = opening => opened,
-        };
-        match opened {
-            Ok(opened) => *current = Some(opened),
-            Err(error) => return Served::NoShell(error),
+    if let Some((_, generation)) = current {
+        return Ok(ShellFacts {
+            generation: *generation,
+            ..ShellFacts::default()
+        });
+    }
+    // In a task of its own: a start that is given up half way would leave its process behind.
+    let mut opening = tokio::spawn({
+        let (channels, memory) = (Arc::clone(channels), Arc::clone(memory));
+        async move { open(&channels, &memory, deadline).await }
+    });
+    let opened = tokio::select! {
+        () = stop.cancelled() => {
+            let memory = Arc::clone(memory);
+            tokio::spawn(async move {
+                if let Ok(Ok((shell, _))) = opening.await {
+                    memory.note_end("the call that started it was given up".to_owned());
+                    shell.close().await;
+                }
+            });
+            return Err(Served::GivenUp);
+        }
+        opened = &mut opening => opened,
+    };
+    match opened {
+        Ok(Ok((shell, facts))) => {
+            *current = Some((shell, facts.generation));
+            Ok(facts)
+        }
+        Ok(Err(error)) => Err(Served::NoShell(error)),
+        Err(error) => {
+            tracing::error!(%error, "the start of a shell failed");
+            Err(Served::NoShell(OpenError::NoShell {
+                how: "its start failed inside this program".to_owned(),
+                said: String::new(),
+            }))
         }
     }
-    let Some((shell, generation)) = current else {
+}
+
+/// One command.
+async fn turn(
+    memory: &Arc<Memory>,
+    current: &mut Option<(Shell, u64)>,
+    work: Work,
+    mut facts: ShellFacts,
+    begun: impl FnOnce(ShellFacts),
+) -> Served {
+    let Some((shell, _)) = current else {
         return Served::GivenUp;
     };
-    facts.generation = *generation;
+    begun(facts.clone());
     let done = shell.run(work, memory).await;
     facts.cwd = memory.cwd();
-    facts.background = done.background.clone();
-    if let Some(words) = &done.shell_ended {
+    facts.background = done.background;
+    if let Some(words) = done.shell_ended {
         facts.ended = Some(words.clone());
-        let_go(current, memory, words.clone()).await;
+        let_go(current, memory, words).await;
     }
-    Served::Ran { done, facts }
+    Served::Ran(Box::new((done.finished, facts)))
 }
 
 /// A shell with the state of the last one, and what there is to say about that.
@@ -114,8 +159,7 @@ async fn open(
     channels: &Arc<Channels>,
     memory: &Arc<Memory>,
     deadline: Instant,
-    facts: &mut ShellFacts,
-) -> Result<(Shell, u64), OpenError> {
+) -> Result<(Shell, ShellFacts), OpenError> {
     let cwd = memory.cwd();
     let mut shell = Shell::open(channels, deadline).await?;
     let mut restored = shell.restore(memory).await;
@@ -127,9 +171,14 @@ async fn open(
         restored = Restored::Failed;
     }
     let generation = memory.next_generation();
-    facts.restarted = generation > 1;
+    let mut facts = ShellFacts {
+        generation,
+        restarted: generation > 1,
+        ..ShellFacts::default()
+    };
     if facts.restarted {
-        let why = memory.take_end().unwrap_or_else(|| "unknown".to_owned());
+        let why = memory.take_end();
+        let why = why.unwrap_or_else(|| "its connection is gone".to_owned());
         let got = match (restored, cwd) {
             (Restored::All, _) => {
                 "working directory, umask and exported variables are restored".to_owned()
@@ -148,5 +197,5 @@ async fn open(
             .remarks
             .push("the host has no bash, so this is its sh".to_owned());
     }
-    Ok((shell, generation))
+    Ok((shell, facts))
 }

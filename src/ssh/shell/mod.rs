@@ -27,7 +27,7 @@ use crate::limits;
 use crate::store::output::Stream;
 
 pub(crate) use self::memory::Memory;
-pub(crate) use self::run::{Done, Work};
+pub(crate) use self::run::Work;
 
 /// Bytes of what an account says in place of a shell that are looked at.
 const NOISE_MAX_BYTES: usize = 4096;
@@ -235,7 +235,7 @@ impl Shell {
                 () = exec::sleep_until_some(deadline) => self.progress.timed_out = true,
             }
         }
-        self.end_words().await
+        self.end_words()
     }
 
     /// Whether the shell is known to have ended.
@@ -263,7 +263,7 @@ impl Shell {
     }
 
     /// How the shell ended, in our words.
-    pub(crate) async fn end_words(&self) -> String {
+    pub(crate) fn end_words(&self) -> String {
         match &self.progress.end {
             Some(End::Exited(status)) => format!("exit {status}"),
             Some(End::Signaled(signal)) => format!("killed by SIG{signal}"),

@@ -23,12 +23,15 @@ use crate::store::output::Stream;
 /// Time until a shell that did not seem to be at its command is looked at again.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// Takes output.
+type Sink = dyn FnMut(Stream, &[u8]) + Send;
+
 /// A command for a shell.
 pub(crate) struct Work {
     /// As given.
     pub(crate) command: String,
     /// Takes the output.
-    pub(crate) sink: Box<dyn FnMut(Stream, &[u8]) + Send>,
+    pub(crate) sink: Box<Sink>,
     /// Called when the command goes out.
     pub(crate) sent: Box<dyn FnOnce() + Send>,
     /// Ends the command.
@@ -49,7 +52,7 @@ pub(crate) struct Done {
 
 /// What the streams have told so far.
 struct Turn<'a> {
-    sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
+    sink: &'a mut Sink,
     memory: &'a Memory,
     children: &'a mut Vec<u32>,
     background: &'a mut Background,
@@ -64,7 +67,10 @@ impl Turn<'_> {
             Event::Background(stream, bytes) => self.background.push(stream, bytes),
             Event::Ended { status, cwd } => {
                 self.ended = Some(status);
-                self.memory.note_cwd(cwd);
+                // What a command made of PWD may be anything.
+                if cwd.starts_with(b"/") {
+                    self.memory.note_cwd(cwd);
+                }
             }
             // Of this command, or still of the one before.
             Event::State(Some(state)) => note_state(&state, self.memory, self.children),
@@ -143,7 +149,7 @@ impl Shell {
     async fn carry(
         &mut self,
         text: &[u8],
-        sink: &mut (dyn FnMut(Stream, &[u8]) + Send),
+        sink: &mut Sink,
         sent: impl FnOnce(),
         stop: &CancellationToken,
         signals: mpsc::Receiver<&'static str>,
@@ -183,11 +189,7 @@ impl Shell {
         }
         let kill = match killing {
             Killing::Done(report) => Some(report),
-            Killing::ByRequest => Some(KillReport {
-                signal: "TERM",
-                gone: None,
-            }),
-            Killing::No | Killing::ByHelper => None,
+            Killing::No | Killing::ByHelper | Killing::ByRequest => None,
         };
         match ended {
             Some(status) => Done {
@@ -223,9 +225,13 @@ impl Shell {
             };
         }
         if let Some(end) = self.progress.end.clone() {
-            let words = self.end_words().await;
+            let words = self.end_words();
+            let finished = Finished {
+                held_by_background: !self.progress.streams_ended,
+                ..finished(end, kill)
+            };
             return Done {
-                finished: finished(end, kill),
+                finished,
                 shell_ended: Some(words),
                 background,
             };
@@ -280,58 +286,66 @@ impl Wires<'_> {
         let mut wedged = None;
         let mut give_up = None;
         let mut last_signal = "";
-        let writing = self.write.data_bytes(frame);
-        let ending = helper::end(self.channels, target.clone());
-        let requests = kill::by_request(self.write, &mut last_signal);
-        let at_signals = AtomicBool::new(false);
-        let signalling = send_signals(self.channels, &target, self.write, signals, &at_signals);
-        let looking = watch(self.channels, target.process);
-        tokio::pin!(writing, ending, requests, signalling, looking);
-        let (mut written, mut signalled) = (false, false);
-        loop {
-            // Helpers are waited for, so that none of their signals meets the next command.
-            let helped = killing == Killing::ByHelper || at_signals.load(Ordering::Relaxed);
-            if !helped && (turn.ended.is_some() || self.progress.has_ended()) {
-                break;
-            }
-            if turn.broken {
-                wedged = Some("the end of the command was not as the shell writes it");
-                break;
-            }
-            let deadline = earlier(give_up, self.progress.deadline());
-            // Not biased: a flood of output must not starve the end of the command.
-            tokio::select! {
-                message = self.read.wait(), if !self.progress.drained => {
-                    turn.note(message, self.progress, self.reader);
-                }
-                _ = &mut writing, if !written => written = true,
-                () = &mut signalling, if !signalled => signalled = true,
-                () = stop.cancelled(), if killing == Killing::No && turn.ended.is_none() => {
-                    killing = Killing::ByHelper;
-                }
-                report = &mut ending, if killing == Killing::ByHelper => match report {
-                    Some(report) => {
-                        killing = Killing::Done(report);
-                        give_up = Some(Instant::now() + limits::SHELL_RETURN_TIMEOUT);
-                    }
-                    None => killing = Killing::ByRequest,
-                },
-                () = &mut requests, if killing == Killing::ByRequest && give_up.is_none() => {
-                    give_up = Some(Instant::now());
-                }
-                why = &mut looking, if killing == Killing::No => {
-                    wedged = Some(why);
+        {
+            let writing = self.write.data_bytes(frame);
+            let ending = helper::end(self.channels, target.clone());
+            let requests = kill::by_request(self.write, &mut last_signal);
+            let at_signals = AtomicBool::new(false);
+            let signalling = send_signals(self.channels, &target, self.write, signals, &at_signals);
+            let looking = watch(self.channels, target.process);
+            tokio::pin!(writing, ending, requests, signalling, looking);
+            let (mut written, mut signalled) = (false, false);
+            loop {
+                // Helpers are waited for, so that none of their signals meets the next command.
+                let helped = killing == Killing::ByHelper || at_signals.load(Ordering::Relaxed);
+                if !helped && (turn.ended.is_some() || self.progress.has_ended()) {
                     break;
                 }
-                () = exec::sleep_until_some(deadline) => {
-                    if self.progress.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-                        self.progress.timed_out = true;
+                if turn.broken {
+                    wedged = Some("the end of the command was not as the shell writes it");
+                    break;
+                }
+                let deadline = earlier(give_up, self.progress.deadline());
+                // Not biased: a flood of output must not starve the end of the command.
+                tokio::select! {
+                    message = self.read.wait(), if !self.progress.drained => {
+                        turn.note(message, self.progress, self.reader);
                     }
-                    if give_up.is_some_and(|deadline| deadline <= Instant::now()) {
+                    _ = &mut writing, if !written => written = true,
+                    () = &mut signalling, if !signalled => signalled = true,
+                    () = stop.cancelled(), if killing == Killing::No && turn.ended.is_none() => {
+                        killing = Killing::ByHelper;
+                    }
+                    report = &mut ending, if killing == Killing::ByHelper => match report {
+                        Some(report) => {
+                            killing = Killing::Done(report);
+                            give_up = Some(Instant::now() + limits::SHELL_RETURN_TIMEOUT);
+                        }
+                        None => killing = Killing::ByRequest,
+                    },
+                    () = &mut requests, if killing == Killing::ByRequest && give_up.is_none() => {
+                        give_up = Some(Instant::now());
+                    }
+                    why = &mut looking, if killing == Killing::No => {
+                        wedged = Some(why);
                         break;
+                    }
+                    () = exec::sleep_until_some(deadline) => {
+                        if self.progress.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+                            self.progress.timed_out = true;
+                        }
+                        if give_up.is_some_and(|deadline| deadline <= Instant::now()) {
+                            break;
+                        }
                     }
                 }
             }
+        }
+        if killing == Killing::ByRequest {
+            killing = Killing::Done(KillReport {
+                signal: last_signal,
+                gone: None,
+            });
         }
         (killing, wedged)
     }
