@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
     ("ulimit -f 0", Some(0), Lives),
     ("exec 3<&1 4</dev/zero 5>/dev/null", Some(0), Lives),
     ("stty -echo", Some(1), Lives),
-    ("mkdir gone.$$; cd gone.$$; rmdir $PWD", Some(0), Lives),
+    ("cd \"$HOME\"; mkdir gone.$$; cd gone.$$; rmdir $PWD", Some(0), Lives),
     ("umask 777", Some(0), Lives),
     // What nobody can tell from a command that runs, and what stops it.
     ("kill -STOP $$", None, Stuck),
