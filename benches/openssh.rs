@@ -59,6 +59,10 @@ const GROUPS: &[Group] = &[
         name: "output",
         measure: output::flood,
     },
+    Group {
+        name: "flood",
+        measure: output::minute,
+    },
 ];
 
 /// What the arguments ask for.

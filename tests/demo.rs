@@ -20,13 +20,14 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// The steps that have to be told, in their order.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "start",
     "connect",
     "exec",
     "parallel",
     "timeout",
     "long output",
+    "long job",
     "unknown host key",
     "lost link",
     "reconnect",

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::Measured;
 use super::lab::{Lab, NEAR};
@@ -15,6 +17,8 @@ use super::table::{Row, Target};
 const FLOOD: &str = "head -c 67108864 /dev/zero | tr '\\0' x";
 const FLOOD_BYTES: u64 = 64 * 1024 * 1024;
 const ROUNDS: usize = 16;
+/// How long [`minute`] lasts, on each side.
+const MINUTE: Duration = Duration::from_secs(60);
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
 /// The load carried by our server, then by `ssh`, while another session of ours runs `true` over and over.
@@ -51,6 +55,59 @@ pub(crate) fn flood(lab: &mut Lab) -> Measured<Vec<Row>> {
         },
         beside(&under_ours, &under_theirs),
     ])
+}
+
+/// A minute of `yes` carried by our server as a job, then by `ssh`, while another session of ours runs `true`.
+pub(crate) fn minute(lab: &mut Lab) -> Measured<Vec<Row>> {
+    let mut server = Server::start(lab)?;
+    for name in ["loaded", "other"] {
+        server.call("ssh_connect", json!({"host": NEAR, "name": name}))?;
+        server.exec(name, "true")?;
+    }
+    let before = server.memory("VmRSS")?;
+    server.reset_peak()?;
+    let arguments = json!({"session": "loaded", "command": "exec yes", "waitMs": 0});
+    let job = server.call("ssh_exec", arguments)?["_meta"][COMMAND_META]["job"].clone();
+    let under_ours = for_a_minute(&mut server)?;
+    let grown = server.memory("VmHWM")?.saturating_sub(before) as f64 / MEGABYTE;
+    let look = server.call("ssh_output", json!({"job": job, "offsetBytes": -4}))?;
+    let flooded = look["_meta"][COMMAND_META]["stdoutBytes"]
+        .as_f64()
+        .ok_or("no count")?
+        / MEGABYTE;
+    server.call("ssh_input", json!({"job": job, "signal": "KILL"}))?;
+    server.call(
+        "ssh_output",
+        json!({"job": job, "offsetBytes": -4, "waitMs": 10000}),
+    )?;
+    let mut load = lab.ssh(NEAR, "exec yes").spawn()?;
+    let under_theirs = for_a_minute(&mut server);
+    load.kill()?;
+    load.wait()?;
+    let (under_theirs, minute) = (under_theirs?, MINUTE.as_secs());
+    Ok(vec![
+        Row {
+            work: format!("`yes` for {minute} s as a job: resident growth at its peak"),
+            ours: format!("{grown:.1} MB ({flooded:.0} MB of output)"),
+            theirs: None,
+            ratio: None,
+            target: Target {
+                measured: grown,
+                at_most: 16.0,
+                unit: "MB",
+            },
+        },
+        beside(&under_ours, &under_theirs),
+    ])
+}
+
+fn for_a_minute(server: &mut Server) -> Measured<Samples> {
+    let mut samples = Samples::default();
+    let start = Instant::now();
+    while start.elapsed() < MINUTE {
+        samples.push(server.exec("other", "true")?);
+    }
+    Ok(samples)
 }
 
 fn beside(under_ours: &Samples, under_theirs: &Samples) -> Row {

@@ -164,7 +164,7 @@ impl Connection {
         self.lock_started().clone()
     }
 
-    /// Counts a command as running until the guard is dropped. Call it under [`Self::start_order`].
+    /// Counts a command as running. Call it under [`Self::start_order`].
     pub(crate) fn note_started(self: &Arc<Self>, id: u64) -> Running {
         self.lock_started().push(id);
         Running {
@@ -178,14 +178,17 @@ impl Connection {
     }
 }
 
-/// A command that counts as running on its connection.
+/// A command that counts as running on its connection. One that is dropped counts on: whether the host still
+/// has its process is not known, and a count that is too high only keeps `kill.rs` from acting, while one that is
+/// too low could make it take one command for another.
 pub(crate) struct Running {
     connection: Arc<Connection>,
     pub(crate) id: u64,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
+impl Running {
+    /// The host has told how it ended, or that it never started: it has no process of it any more.
+    pub(crate) fn seen_to_end(self) {
         self.connection.lock_started().retain(|id| *id != self.id);
     }
 }

@@ -136,7 +136,7 @@ pub(crate) async fn start(
 /// A command whose exec request has gone out: from here on it may have run.
 pub(crate) struct Started {
     channels: Arc<Channels>,
-    /// Dropped as soon as the end of the process is known.
+    /// Gone as soon as the end of the process is known.
     running: Option<Running>,
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
@@ -167,8 +167,10 @@ impl Started {
                 tokio::select! {
                     message = self.read.wait(), if !progress.drained => {
                         progress.note(message, &mut sink);
-                        if progress.end.is_some() {
-                            self.running = None;
+                        if progress.end.is_some()
+                            && let Some(running) = self.running.take()
+                        {
+                            running.seen_to_end();
                         }
                     }
                     () = &mut feeding, if !fed => fed = true,
@@ -212,7 +214,6 @@ impl Started {
         drop(self.read);
         // A failure means that the connection is gone or takes nothing, which ends the channel too.
         let _ = timeout(limits::SEND_TIMEOUT, self.write.close()).await;
-        drop(self.running);
         drop(self.place);
         let held_by_background = progress.end.is_some() && !progress.streams_ended;
         let end = match progress.end {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::channel::{ChannelError, Channels, Lease};
 use super::command::{quote, token};
+use super::connection::Running;
 use crate::limits;
 
 /// `$0` token, `$1` number of commands that should be running, `$2` which of them (0: all), `$3` steps of
@@ -142,7 +143,7 @@ pub async fn end_all(channels: &Arc<Channels>) -> bool {
 }
 
 /// What a helper is asked to do.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Work {
     /// INT, TERM and KILL, so many steps apart.
     End { steps: u128 },
@@ -159,6 +160,7 @@ impl Work {
     }
 }
 
+#[derive(Debug)]
 enum Helped {
     /// The helper did its work.
     Report(KillReport),
@@ -192,8 +194,13 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     };
     let mut lease = match channels.acquire_control(limit).await {
         Ok(lease) => lease,
-        Err(ChannelError::NoneFree { .. }) => return Helped::NoChannel,
-        Err(_) => return Helped::Unavailable,
+        Err(error) => {
+            tracing::debug!(%error, "no channel for a helper");
+            return match error {
+                ChannelError::NoneFree { .. } => Helped::NoChannel,
+                _ => Helped::Unavailable,
+            };
+        }
     };
     // Held until the target is found, so that no younger child can be mistaken for it.
     let order = channels.connection().start_order().lock().await;
@@ -206,7 +213,8 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
             .map(|index| index + 1),
     };
     let Some(position) = position else {
-        return close(lease, Helped::Unavailable).await;
+        let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
+        return Helped::Unavailable;
     };
     let token = token();
     let line = format!(
@@ -218,10 +226,11 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     if lease.channel.exec(true, line).await.is_err() {
         return Helped::Unavailable;
     }
-    let _running = channels.connection().note_started(rand::random());
+    let running = channels.connection().note_started(rand::random());
     let mut report = Report {
         token,
         text: Vec::new(),
+        ended: false,
     };
     let found = timeout(
         FIND_TIMEOUT,
@@ -251,18 +260,48 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
         // A ForceCommand, or no POSIX shell.
         (None, _) => Helped::Unavailable,
     };
-    close(lease, helped).await
+    tracing::debug!(position, of = started.len(), said = ?report.said().last(), ?helped, "helper");
+    tokio::spawn(see_off(lease, running, report.ended));
+    helped
 }
 
-async fn close(lease: Lease, helped: Helped) -> Helped {
+/// Waits until the host has told the helper's end. Until then sshd may count it among its children, and the next
+/// helper has to as well: two errors that cancel each other out would make it take one command for another.
+async fn see_off(mut lease: Lease, running: Running, seen: bool) {
+    let told = seen || {
+        let end = timeout(limits::KILL_TIMEOUT, wait_for_end(&mut lease));
+        end.await == Ok(true)
+    };
+    if told {
+        running.seen_to_end();
+    }
     let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
-    helped
+}
+
+/// False when the channel ends without telling it.
+async fn wait_for_end(lease: &mut Lease) -> bool {
+    while let Some(message) = lease.channel.wait().await {
+        if is_end(&message) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a message tells that the host has no process of a command any more, or never had one.
+fn is_end(message: &ChannelMsg) -> bool {
+    matches!(
+        message,
+        ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. } | ChannelMsg::Failure
+    )
 }
 
 /// What the helper has written so far.
 struct Report {
     token: String,
     text: Vec<u8>,
+    /// Its end came, maybe before its last words.
+    ended: bool,
 }
 
 impl Report {
@@ -287,7 +326,9 @@ impl Report {
             if done(&said) {
                 return said.last().cloned();
             }
-            match lease.channel.wait().await? {
+            let message = lease.channel.wait().await?;
+            self.ended |= is_end(&message);
+            match message {
                 ChannelMsg::Data { data } if self.text.len() + data.len() <= REPORT_MAX_BYTES => {
                     self.text.extend_from_slice(&data);
                 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::error::{ERROR_META, ToolError};
 use super::record::millis;
-use super::render::{Block, Show, excerpt, seconds, terminal_text};
+use super::render::{Block, Show, excerpt, held_back, seconds, terminal_text};
 use super::waiting;
 use crate::actors::report::{CommandReport, Outcome};
 use crate::limits;
@@ -64,19 +64,21 @@ impl Paging {
 }
 
 /// Head and tail of a command's output. Of a job, everything counts as read then: what was left out is named
-/// with its offset.
+/// with its offset. While it goes on, half a character at the end is left for the next look.
 pub(super) fn head_and_tail(report: &CommandReport, max_bytes: usize) -> Shown {
     let output = report.output.lock();
     let mut budget = max_bytes;
+    let goes_on = report.outcome == Outcome::Running;
+    let held = held_back(&output, report.pty).filter(|_| goes_on);
     let shown = loop {
-        let shown = excerpt(&output, budget, show(report.pty));
+        let shown = excerpt(&output, budget, held, show(report.pty));
         if fits(&shown.blocks) {
             break shown;
         }
         budget /= 2;
     };
     if let Some(record) = &report.record {
-        record.mark_all_read(&output);
+        record.mark_all_read(&output, held);
     }
     Shown {
         blocks: shown.blocks,

@@ -98,6 +98,43 @@ async fn a_hundred_jobs_leave_nothing_behind() {
     assert_channels_are_free(&world).await;
 }
 
+/// The host's list of processes and ours are never quite the same: an end is on its way, a helper is about to
+/// exit. None of it may make one command be taken for another.
+#[tokio::test]
+async fn a_signal_ends_its_own_command_and_no_other() {
+    let world = World::start().await;
+    for round in 0..12 {
+        let mut jobs = Vec::new();
+        for number in 0..8 {
+            let command = format!("exec sleep {}", 2000 + number);
+            jobs.push(world.job(&command, json!({})).await);
+        }
+        // Each of them, and none still on its way to be one.
+        let alive = |number: usize| world.processes(&format!("sleep {}", 2000 + number)).len();
+        eventually("the commands to start", || {
+            (0..8).all(|number| alive(number) == 1)
+        })
+        .await;
+        // Two neighbours, one right behind the other.
+        let first = round % 7;
+        for job in &jobs[first..first + 2] {
+            world.input(job, json!({"signal": "KILL"})).await;
+        }
+        for job in &jobs[first..first + 2] {
+            let end = world.ended(job).await;
+            assert_eq!(end.meta("signal"), "KILL", "{}", end.status());
+        }
+        for (number, job) in jobs.iter().enumerate() {
+            let spared = !(first..first + 2).contains(&number);
+            assert_eq!(alive(number), usize::from(spared), "round {round}: {job}");
+        }
+        for job in &jobs {
+            world.try_input(job, json!({"signal": "KILL"})).await;
+        }
+        eventually("the rest to end", || world.sshd.commands().is_empty()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_cancelled_calls_leave_nothing_behind() {
     let world = World::start().await;

@@ -3,6 +3,7 @@
 //! Each test has a real sshd and a real server of its own. `handover`: from a call to a job. `output`: what
 //! `ssh_output` returns, and when. `pages`: outputs of any size, byte for byte. `ends`: how a job's end is told.
 //! `input`: text and signals. `prompts`: the guess that a program waits for input. `terminal`: `pty: true`.
+//! `dialogues`: psql, sudo and ssh on a terminal.
 //! `load`: floods and many jobs.
 
 #![allow(
@@ -14,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dialogues;
 mod ends;
 mod handover;
 mod input;

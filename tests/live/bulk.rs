@@ -42,6 +42,7 @@ async fn a_flood_is_counted_exactly_and_held_in_little_memory() {
     let shown = excerpt(
         &output,
         limits::OUTPUT_DEFAULT_BYTES,
+        None,
         mcp_ssh_sessions::text::visible,
     );
     let [head, omitted, tail, end] = &shown.blocks[..] else {

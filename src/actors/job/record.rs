@@ -160,13 +160,19 @@ impl JobRecord {
         *lock(&self.marks).of(stream) = offset;
     }
 
-    /// Everything that is in the output has been shown. Call it under the lock that it was shown under.
-    pub fn mark_all_read(&self, output: &Output) {
-        *lock(&self.marks) = Marks {
+    /// Everything that is in the output has been shown, but for some last bytes of a stream, which are the last
+    /// ones of all. Call it under the lock that it was shown under.
+    pub fn mark_all_read(&self, output: &Output, held: Option<(Stream, u64)>) {
+        let mut marks = Marks {
             stdout: output.len(Some(Stream::Stdout)),
             stderr: output.len(Some(Stream::Stderr)),
             both: output.len(None),
         };
+        if let Some((stream, bytes)) = held {
+            *marks.of(Some(stream)) -= bytes;
+            marks.both -= bytes;
+        }
+        *lock(&self.marks) = marks;
     }
 
     /// Where input can be put, unless it is closed.

@@ -4,6 +4,7 @@
 //! can (a process that is gone, a line that was written once), not only by the words of the product.
 
 mod command;
+mod job;
 mod link;
 mod session;
 
@@ -73,6 +74,7 @@ pub(super) const ALL: &[Step] = &[
     step("parallel", |stage| Box::pin(command::parallel(stage))),
     step("timeout", |stage| Box::pin(command::time_limit(stage))),
     step("long output", |stage| Box::pin(command::long_output(stage))),
+    step("long job", |stage| Box::pin(job::long(stage))),
     step("unknown host key", |stage| {
         Box::pin(session::unknown_host_key(stage))
     }),

@@ -58,13 +58,22 @@ struct Cut {
 ///
 /// An output that fits is shown whole. Otherwise the streams share the room: one that needs less than half
 /// leaves the rest to the other. Of a stream that does not fit in its share the head and the tail are shown, about
-/// as much of each, cut between characters and at a line end when there is one in the outer quarter.
-pub fn excerpt(output: &Output, max_bytes: usize, show: Show) -> Excerpt {
-    let lens = Stream::ALL.map(|stream| output.len(Some(stream)));
+/// as much of each, cut between characters and at a line end when there is one in the outer quarter. What is
+/// `held` back at the end of a stream counts as not there yet.
+pub fn excerpt(
+    output: &Output,
+    max_bytes: usize,
+    held: Option<(Stream, u64)>,
+    show: Show,
+) -> Excerpt {
+    let lens = Stream::ALL.map(|stream| match held {
+        Some((of, bytes)) if of == stream => output.len(Some(stream)) - bytes,
+        _ => output.len(Some(stream)),
+    });
     let shares = shares(lens, max_bytes as u64);
     let mut excerpt = Excerpt::default();
-    for (stream, share) in Stream::ALL.into_iter().zip(shares) {
-        excerpt.push(output, stream, &Cut::new(output, stream, share), show);
+    for ((stream, len), share) in Stream::ALL.into_iter().zip(lens).zip(shares) {
+        excerpt.push(output, stream, &Cut::new(output, stream, len, share), show);
     }
     excerpt
 }
@@ -116,14 +125,14 @@ impl Excerpt {
 }
 
 impl Cut {
-    /// Cuts `stream` to `share` bytes, which is at most its length. Around a gap it may be less: what is not
-    /// kept cannot be shown.
-    fn new(output: &Output, stream: Stream, share: u64) -> Self {
-        let len = output.len(Some(stream));
+    /// Cuts the first `len` bytes of `stream` to `share` bytes, which is at most `len`. Around a gap it may be
+    /// less: what is not kept cannot be shown.
+    fn new(output: &Output, stream: Stream, len: u64, share: u64) -> Self {
         let whole = share == len;
-        let head = head(output, stream, if whole { len } else { share - share / 2 });
+        let budget = if whole { len } else { share - share / 2 };
+        let head = head(output, stream, len, budget);
         // What the head left of its part is good for the tail.
-        let tail = tail(output, stream, share - head.len() as u64);
+        let tail = tail(output, stream, len, share - head.len() as u64);
         Self {
             omitted: len - (head.len() + tail.len()) as u64,
             head,
@@ -132,10 +141,11 @@ impl Cut {
     }
 }
 
-/// At most the first `budget` bytes of `stream`, and none from behind a gap.
-fn head(output: &Output, stream: Stream, budget: u64) -> Vec<u8> {
+/// At most the first `budget` of the `len` bytes of `stream`, and none from behind a gap.
+fn head(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
+    let look = (budget + LOOK_BYTES as u64).min(len);
     let budget = budget as usize;
-    let page = output.read(Some(stream), 0, budget + LOOK_BYTES);
+    let page = output.read(Some(stream), 0, look as usize);
     let mut bytes = run(page.pieces.into_iter().next());
     if bytes.len() > budget {
         bytes.truncate(head_end(&bytes, budget));
@@ -143,9 +153,8 @@ fn head(output: &Output, stream: Stream, budget: u64) -> Vec<u8> {
     bytes
 }
 
-/// At most the last `budget` bytes of `stream`, and none from before a gap.
-fn tail(output: &Output, stream: Stream, budget: u64) -> Vec<u8> {
-    let len = output.len(Some(stream));
+/// At most the last `budget` of the `len` bytes of `stream`, and none from before a gap.
+fn tail(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     let start = len - budget;
     let offset = start.saturating_sub(LOOK_BYTES as u64);
     let page = output.read(Some(stream), offset, (len - offset) as usize);

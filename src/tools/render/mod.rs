@@ -11,7 +11,7 @@ mod terminal;
 
 pub use duration::seconds;
 pub use excerpt::{Block, Excerpt, character_boundary, excerpt};
-pub use page::{Matches, PageView, grep, page};
+pub use page::{Matches, PageView, grep, held_back, page};
 pub use terminal::{screen_text, terminal_text};
 
 /// How the bytes of a block become text: [`visible`](crate::text::visible), or [`terminal_text`].

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use crate::store::output::{Output, Page, Piece, Stream};
 use crate::text::visible;
 
-use super::terminal::incomplete_escape;
+use super::terminal::{ESCAPE_MAX_BYTES, incomplete_escape};
 use super::{Block, Show, character_boundary, terminal_text};
 
 /// Bytes that one has to look behind a cut to see whether it splits a character.
@@ -88,6 +88,19 @@ fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
     } else {
         bytes.len()
     }
+}
+
+/// The bytes at the end of an output to which more may come, that begin a character and do not finish it, or on
+/// a terminal an escape sequence; and their stream. Shown now, they would be shown as bytes.
+pub fn held_back(output: &Output, pty: bool) -> Option<(Stream, u64)> {
+    let look = if pty { ESCAPE_MAX_BYTES } else { LOOK_BYTES };
+    let offset = output.len(None).saturating_sub(look as u64);
+    let page = output.read(None, offset, look);
+    let Some(Piece::Run { stream, bytes }) = page.pieces.last() else {
+        return None;
+    };
+    let held = bytes.len() - cut(bytes, bytes.len(), true, pty);
+    (held > 0).then_some((*stream, held as u64))
 }
 
 /// Bytes at the end that begin a character and do not finish it.
@@ -276,6 +289,31 @@ mod tests {
         assert_eq!(page(&partial, None, 0, 100, true, false).next_offset, 4);
         let whole = output(&[(Stream::Stdout, "ab€".as_bytes().to_vec())]);
         assert_eq!(page(&whole, None, 0, 100, false, false).next_offset, 5);
+    }
+
+    #[test]
+    fn only_the_last_bytes_of_all_are_held_back() {
+        use Stream::{Stderr, Stdout};
+        let rows = [
+            (vec![], false, None),
+            (vec![(Stdout, &b"abc"[..])], false, None),
+            (vec![(Stdout, b"ab\xe2\x82")], false, Some((Stdout, 2))),
+            // What came behind it has been told apart from it for good.
+            (vec![(Stdout, b"ab\xe2"), (Stderr, b"x")], false, None),
+            (
+                vec![(Stdout, b"x"), (Stderr, b"\xf0\x9f\xa9")],
+                false,
+                Some((Stderr, 3)),
+            ),
+            (vec![(Stdout, b"ab\x1b[1;")], true, Some((Stdout, 4))),
+        ];
+        for (chunks, pty, expected) in rows {
+            let chunks: Vec<_> = chunks
+                .iter()
+                .map(|(stream, bytes)| (*stream, bytes.to_vec()))
+                .collect();
+            assert_eq!(held_back(&output(&chunks), pty), expected, "{chunks:?}");
+        }
     }
 
     #[test]

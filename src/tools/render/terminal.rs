@@ -14,7 +14,7 @@ const LINES_AT_ONCE: usize = 500;
 /// Bytes that are played on one screen.
 const BYTES_AT_ONCE: usize = 64 * 1024;
 /// Bytes of an escape sequence that may stand at a cut; a longer one is cut.
-const ESCAPE_MAX_BYTES: usize = 256;
+pub(super) const ESCAPE_MAX_BYTES: usize = 256;
 /// Longest control sequence that makes sense.
 const SEQUENCE_MAX_BYTES: usize = 64;
 /// Largest count in a control sequence: more than a screen has rows or columns.

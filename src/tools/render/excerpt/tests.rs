@@ -35,8 +35,8 @@ fn cuts(output: &Output, max: u64) -> [Cut; 2] {
     let lens = Stream::ALL.map(|stream| output.len(Some(stream)));
     let [first, second] = shares(lens, max);
     [
-        Cut::new(output, Stream::Stdout, first),
-        Cut::new(output, Stream::Stderr, second),
+        Cut::new(output, Stream::Stdout, lens[0], first),
+        Cut::new(output, Stream::Stderr, lens[1], second),
     ]
 }
 
@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn blocks_say_what_they_leave_out(writes in writes(), max in 0..400_usize) {
         let output = output(OutputLimits::default(), &writes);
-        let shown = excerpt(&output, max, visible);
+        let shown = excerpt(&output, max, None, visible);
         let mut omitted_bytes = 0;
         let mut escaped = 0;
         let mut expected = Vec::new();
@@ -129,7 +129,7 @@ fn a_cut_prefers_line_ends_nearby() {
         OutputLimits::default(),
         &[(Stream::Stdout, lines.into_bytes())],
     );
-    let shown = excerpt(&output, 100, visible);
+    let shown = excerpt(&output, 100, None, visible);
     let head: String = (0..5).map(|at| format!("line {at:03}\n")).collect();
     let tail: String = (94..100).map(|at| format!("line {at:03}\n")).collect();
     let omitted = Block::Omitted {
@@ -146,7 +146,7 @@ fn a_cut_prefers_line_ends_nearby() {
     assert_eq!(shown.blocks, [text(head), omitted, text(tail)]);
     assert_eq!(shown.omitted_bytes, 801);
     // A cut that is at a line end already stays where it is.
-    assert_eq!(excerpt(&output, 90, visible).omitted_bytes, 810);
+    assert_eq!(excerpt(&output, 90, None, visible).omitted_bytes, 810);
 }
 
 #[test]
@@ -165,7 +165,12 @@ fn stderr_survives_a_flood_of_stdout() {
         (Stream::Stdout, vec![b'o'; 100_000]),
         (Stream::Stderr, b"it failed\n".to_vec()),
     ];
-    let shown = excerpt(&output(OutputLimits::default(), &writes), 8192, visible);
+    let shown = excerpt(
+        &output(OutputLimits::default(), &writes),
+        8192,
+        None,
+        visible,
+    );
     let last = Block::Text {
         stream: Stream::Stderr,
         text: "it failed\n".to_owned(),
@@ -183,7 +188,7 @@ fn bytes_dropped_for_good_are_told() {
         grain_bytes: 8,
     };
     let writes = [(Stream::Stdout, vec![b'o'; 1000])];
-    let shown = excerpt(&output(limits, &writes), 100, visible);
+    let shown = excerpt(&output(limits, &writes), 100, None, visible);
     let omitted = Block::Omitted {
         stream: Stream::Stdout,
         offset_bytes: 50,
