@@ -15,7 +15,7 @@ pub(super) struct Disconnect;
 /// Its parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
-    /// Session; default: the default session
+    /// If not the default session
     session: Option<String>,
     /// Also delete the saved configuration
     forget: Option<bool>,

@@ -22,7 +22,7 @@ pub(super) struct Exec;
 pub(super) struct Parameters {
     /// Command line for the login shell
     command: String,
-    /// Session; default: the default session
+    /// If not the default session
     session: Option<String>,
     /// Directory to run in
     cwd: Option<String>,

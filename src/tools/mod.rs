@@ -149,7 +149,7 @@ impl Catalog {
 fn entry<T: Tool>() -> Entry {
     let schema = schema::input::<T::Parameters>();
     let properties = Arc::new(schema::properties(&schema));
-    let mut definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, schema)
+    let mut definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, schema::shown(&schema))
         .with_title(T::TITLE)
         .with_annotations(annotations(T::HINTS));
     definition.output_schema = T::output_schema();
@@ -166,16 +166,14 @@ fn entry<T: Tool>() -> Entry {
     }
 }
 
+/// What a client would assume anyway (an open world, not idempotent) is left out: the list has a limit.
 fn annotations(hints: Hints) -> ToolAnnotations {
-    let annotations = ToolAnnotations::new()
-        .read_only(hints.read_only)
-        .open_world(true);
-    if hints.read_only {
-        return annotations;
+    let mut annotations = ToolAnnotations::new().read_only(hints.read_only);
+    if !hints.read_only {
+        annotations = annotations.destructive(hints.destructive);
+        annotations.idempotent_hint = hints.idempotent.then_some(true);
     }
     annotations
-        .destructive(hints.destructive)
-        .idempotent(hints.idempotent)
 }
 
 fn run<T: Tool>(

@@ -16,7 +16,7 @@ pub(super) struct Reconnect;
 /// Its parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
-    /// Session; default: the default session
+    /// If not the default session
     session: Option<String>,
 }
 

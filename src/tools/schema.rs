@@ -14,10 +14,25 @@ pub(super) fn input<P: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// The schema of a tool's record. It tells shapes only: the names speak for themselves.
+/// The same as clients see it: that a size or a time is not negative is checked, but need not be said.
+pub(super) fn shown(schema: &JsonObject) -> Arc<JsonObject> {
+    let mut schema = schema.clone();
+    strip_zero_minimum(&mut schema);
+    Arc::new(schema)
+}
+
+fn strip_zero_minimum(object: &mut JsonObject) {
+    object.retain(|name, value| name != "minimum" || *value != 0);
+    for value in object.values_mut().filter_map(Value::as_object_mut) {
+        strip_zero_minimum(value);
+    }
+}
+
+/// The schema of a tool's record. It tells names and types only, because it stands in every conversation: the names
+/// speak for themselves, and bounds of what we write ourselves help nobody.
 pub(super) fn output<R: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = generate::<R>();
-    strip_descriptions(&mut schema);
+    strip_remarks(&mut schema);
     Arc::new(schema)
 }
 
@@ -79,18 +94,22 @@ fn simplify(value: &mut Value) {
     }
 }
 
-fn strip_descriptions(object: &mut JsonObject) {
-    if object.get("description").is_some_and(Value::is_string) {
-        object.remove("description");
-    }
+fn strip_remarks(object: &mut JsonObject) {
+    // A property may have any of these names too; then it is an object.
+    object.retain(|name, value| match name.as_str() {
+        "description" => !value.is_string(),
+        "required" => !value.is_array(),
+        "minimum" | "maximum" => !value.is_number(),
+        _ => true,
+    });
     for value in object.values_mut() {
         match value {
-            Value::Object(inner) => strip_descriptions(inner),
+            Value::Object(inner) => strip_remarks(inner),
             Value::Array(items) => {
                 items
                     .iter_mut()
                     .filter_map(Value::as_object_mut)
-                    .for_each(strip_descriptions);
+                    .for_each(strip_remarks);
             }
             _ => {}
         }
