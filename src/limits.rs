@@ -212,3 +212,46 @@ pub const DOCTOR_PROGRAM_OUTPUT_BYTES: u64 = 1024 * 1024;
 pub const DOCTOR_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Damaged lines of one known_hosts file that `doctor` names; the rest are counted.
 pub const KNOWN_HOSTS_DAMAGED_SHOWN: usize = 5;
+/// Requests outstanding on one SFTP channel, and files of a tree in flight at once: at 255 KiB a block they fill
+/// the receive window.
+pub const SFTP_REQUESTS_MAX: usize = 64;
+/// SFTP channels of one transfer: sshd's own window of 2 MiB caps each of them on a long link.
+pub const SFTP_CHANNELS_MAX: usize = 4;
+/// Bytes of one SFTP read or write: what OpenSSH takes.
+pub const SFTP_BLOCK_MAX_BYTES: u64 = 255 * 1024;
+/// Bytes of one SFTP packet from a server: twice OpenSSH's own bound.
+pub const SFTP_PACKET_MAX_BYTES: usize = 512 * 1024;
+/// Time in which a server with outstanding requests shows no sign of life; ten times that where it has to write
+/// to a disk.
+pub const SFTP_SILENCE: Duration = Duration::from_secs(30);
+/// Time that an unused SFTP channel is kept open: the next transfer saves two round trips.
+pub const SFTP_IDLE: Duration = Duration::from_secs(30);
+/// Time for the end of a connection to follow the end of an SFTP channel.
+pub const SFTP_LOSS_GRACE: Duration = Duration::from_millis(300);
+/// Distance between the first byte of a file that has not arrived and the last one that was asked for: bounds the
+/// memory of a transfer, and what a partial file may lack before its end.
+pub const TRANSFER_SPAN_BYTES: u64 = 16 * 1024 * 1024;
+/// Size from which a file goes over several channels of a long link.
+pub const TRANSFER_STRIPE_MIN_BYTES: u64 = 4 * 1024 * 1024;
+/// Round trip from which a link is long.
+pub const TRANSFER_LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// Transfers running at once in one session; each may take four channels.
+pub const TRANSFERS_RUNNING_MAX: usize = 4;
+/// Transfers waiting in one session for a connection or for their turn.
+pub const TRANSFERS_QUEUED_MAX: usize = 16;
+/// Names in one tree: their list stays below 32 MiB. A listing without end stops here.
+pub const TREE_NAMES_MAX: usize = 200_000;
+/// Directories below each other in one tree.
+pub const TREE_DEPTH_MAX: usize = 128;
+/// Bytes read of a file that claims to be empty, as those of /proc do.
+pub const UNSIZED_FILE_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Names in a directory that are looked through for an older partial file.
+pub const PARTIAL_SEARCH_MAX: usize = 20_000;
+/// Time to remove temporary files after a transfer that failed.
+pub const TRANSFER_CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of [`SHUTDOWN_TIMEOUT`] in which transfers remove their temporary files.
+pub const SHUTDOWN_TRANSFER_TIME: Duration = Duration::from_millis(250);
+/// Time for a hash on the host, whatever the size; and one second more for every 20 MB.
+pub const REMOTE_HASH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Skipped names that a result lists; the rest are counted.
+pub const SKIPPED_SHOWN: usize = 10;

@@ -8,6 +8,7 @@ use crate::error::{ErrorCode, Fate};
 use crate::ssh::channel::ChannelError;
 use crate::ssh::command::CommandError;
 use crate::ssh::error::SshError;
+use crate::ssh::transfer::TransferFailure;
 use crate::store::{SessionName, StoreError};
 
 /// A call that was not served. Domain failures travel in the reply; an actor that fails is a defect.
@@ -107,6 +108,21 @@ pub enum SessionError {
         /// It existed, and its output has been dropped.
         dropped: bool,
     },
+    /// The transfer failed; its target is untouched.
+    #[error("{0}")]
+    Transfer(Box<TransferFailure>),
+    /// Too many transfers under way.
+    #[error(
+        "session {session} has {running} transfers running and {queued} waiting; wait for one to end, or stop one with ssh_input(signal: \"TERM\"); nothing was copied"
+    )]
+    TooManyTransfers {
+        /// The session.
+        session: SessionName,
+        /// Transfers running.
+        running: usize,
+        /// Transfers waiting.
+        queued: usize,
+    },
     /// Too many sessions.
     #[error(
         "there are {0} sessions, which is the limit; end one with ssh_disconnect(forget: true)"
@@ -180,6 +196,8 @@ impl SessionError {
             Self::ExecRefused => ErrorCode::Unsupported,
             Self::NoSuchJob { .. } => ErrorCode::NoSuchJob,
             Self::NotStarted { .. } => ErrorCode::TimedOut,
+            Self::Transfer(failure) => failure.error.code(),
+            Self::TooManyTransfers { .. } => ErrorCode::LimitExceeded,
             Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::TooManySessions(_) => {
                 ErrorCode::LimitExceeded
             }
@@ -205,6 +223,8 @@ impl SessionError {
             Self::Dial { error, .. } => !error.is_permanent(),
             Self::Channel { error } => !matches!(error, ChannelError::Refused(_)),
             Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::LostBeforeSend(_) => true,
+            Self::TooManyTransfers { .. } => true,
+            Self::Transfer(failure) => failure.error.is_retryable(),
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ mod args;
 mod command_result;
 mod connect;
 mod disconnect;
+mod download;
 mod error;
 mod exec;
 mod input;
@@ -20,6 +21,8 @@ pub mod render;
 mod schema;
 mod sessions;
 mod set_default;
+mod transfer;
+mod upload;
 mod waiting;
 
 use std::sync::Arc;
@@ -105,6 +108,8 @@ impl Default for Catalog {
                 entry::<exec::Exec>(),
                 entry::<output::Output>(),
                 entry::<input::Input>(),
+                entry::<upload::Upload>(),
+                entry::<download::Download>(),
                 entry::<sessions::Sessions>(),
                 entry::<reconnect::Reconnect>(),
                 entry::<disconnect::Disconnect>(),

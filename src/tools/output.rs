@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::command_result::{self, Paging, Shown};
 use super::error::ToolError;
 use super::render::{self, Block, PageView};
-use super::{Call, Hints, Tool, exec, parameters, progress};
+use super::{Call, Hints, Tool, exec, parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::report::OutputWatch;
@@ -78,6 +78,9 @@ impl Tool for Output {
         let max = parameters::max_output(parameters.max_output_bytes)?;
         let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
         let record = call.supervisor.job(&parameters.job).await?;
+        if let Some(transfer) = &record.transfer {
+            return transfer::output(&call, &record, transfer, wait).await;
+        }
         let selection = parameters.stream.unwrap_or(Selection::Both);
         if selection == Selection::Screen && !record.pty {
             return Err(ToolError::invalid(format!(

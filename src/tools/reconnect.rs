@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::record::ConnectRecord;
 use super::{Call, Hints, Tool, parameters, record, schema};
 
 /// The tool.
@@ -32,7 +31,7 @@ impl Tool for Reconnect {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<ConnectRecord>())
+        Some(schema::output_as("ssh_connect"))
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {

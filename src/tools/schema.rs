@@ -36,6 +36,16 @@ pub(super) fn output<R: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
+/// The schema of a record that has the fields of another tool's, told by that tool's name: the list of tools has a
+/// limit, and fields that stand there twice are of no use to a model.
+pub(super) fn output_as(tool: &str) -> Arc<JsonObject> {
+    let mut schema = JsonObject::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("description".to_owned(), format!("as {tool}").into());
+    schema.insert("properties".to_owned(), Value::Object(JsonObject::new()));
+    Arc::new(schema)
+}
+
 /// The properties of a schema.
 pub(super) fn properties(schema: &JsonObject) -> JsonObject {
     let properties = schema.get("properties").and_then(Value::as_object);

@@ -17,7 +17,8 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::record::{Ended, JobParts, JobRecord};
-use self::task::{Task, TaskEnd};
+use self::task::Task;
+pub(crate) use self::task::TaskEnd;
 use super::error::SessionError;
 use super::report::{CommandReport, ExecRequest, Outcome};
 use super::session::message::{QueuedExec, SessionMessage};
@@ -199,7 +200,8 @@ impl JobState {
             TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
             TaskEnd::GivenUp => Some(Err(self.given_up())),
             TaskEnd::Finished(finished) => Some(self.judge(finished)),
-            TaskEnd::Failed => Some(Err(self.failed())),
+            // A command is not told of a transfer.
+            TaskEnd::Failed | TaskEnd::Transferred(_) => Some(Err(self.failed())),
         };
         if let Some(answer) = answer {
             self.conclude(answer);
@@ -364,7 +366,7 @@ fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &Cancel
     }
 }
 
-fn tell_when(
+pub(crate) fn tell_when(
     myself: &ActorRef<JobMessage>,
     ended: &CancellationToken,
     condition: impl Future<Output = ()> + Send + 'static,
@@ -411,6 +413,7 @@ pub(crate) fn record(
         reconnected: exec.reconnected,
         input: exec.request.interactive.then_some(sender),
         signals,
+        transfer: None,
     };
     (
         JobRecord::new(parts),

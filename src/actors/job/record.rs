@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::actors::error::SessionError;
 use crate::actors::report::{CommandReport, Outcome, SharedOutput};
+use crate::actors::sftp::report::TransferJob;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 use crate::store::output::{Output, Stream};
@@ -32,6 +33,8 @@ pub struct JobRecord {
     pub pty: bool,
     /// The session had to connect for it.
     pub(crate) reconnected: bool,
+    /// It is no command but a transfer.
+    pub transfer: Option<Arc<TransferJob>>,
     discarded: AtomicBool,
     sent: AtomicBool,
     started: Mutex<Instant>,
@@ -71,6 +74,7 @@ pub(crate) struct JobParts {
     pub(crate) reconnected: bool,
     pub(crate) input: Option<mpsc::Sender<Input>>,
     pub(crate) signals: mpsc::Sender<&'static str>,
+    pub(crate) transfer: Option<Arc<TransferJob>>,
 }
 
 impl JobRecord {
@@ -90,6 +94,7 @@ impl JobRecord {
             marks: Mutex::default(),
             input: Mutex::new(parts.input),
             signals: parts.signals,
+            transfer: parts.transfer,
         })
     }
 

@@ -72,6 +72,7 @@ mod tests {
             reconnected: false,
             input: None,
             signals: mpsc::channel(1).0,
+            transfer: None,
         });
         record.append(Stream::Stdout, &vec![b'x'; bytes]);
         record

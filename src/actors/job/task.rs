@@ -11,6 +11,7 @@ use super::JobMessage;
 use super::record::JobRecord;
 use crate::ssh::channel::{ChannelError, Channels};
 use crate::ssh::exec::{self, Feed, Finished, Input, Terminal};
+use crate::ssh::transfer::{Summary, TransferFailure};
 
 /// How the task ended.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum TaskEnd {
     GivenUp,
     /// The command ran.
     Finished(Finished),
+    /// Not a command: a transfer ended (see `actors/sftp`).
+    Transferred(Box<Result<Summary, TransferFailure>>),
     /// A defect of this program: what became of the command is unknown.
     Failed,
 }

@@ -87,6 +87,7 @@ impl SessionState {
         {
             self.start_job(exec).await;
         }
+        self.pump_transfers().await;
     }
 
     async fn start_job(&mut self, mut exec: QueuedExec) {
@@ -192,6 +193,7 @@ impl SessionState {
         while let Some(mut exec) = self.queue.pop() {
             answer(&mut exec, error.clone());
         }
+        self.fail_transfers(error);
     }
 
     /// The running jobs by name.

@@ -19,6 +19,7 @@ use crate::ssh::credentials::Credentials;
 use crate::ssh::dial::{self, DialRequest};
 use crate::ssh::error::SshError;
 use crate::ssh::kill;
+use crate::ssh::sftp::pool::SftpPool;
 
 impl SessionState {
     /// Starts a dial, as a new generation. Comes back as [`SessionMessage::Dialed`].
@@ -93,15 +94,18 @@ impl SessionState {
             });
         self.watch(&connection);
         let channels = Channels::new(Arc::clone(&connection));
+        let sftp = SftpPool::new(Arc::clone(&channels));
         self.link = Link::Ready(Up {
             connection,
             channels,
+            sftp,
             since: Instant::now(),
         });
         self.queue.note_reconnected();
         for reply in std::mem::take(&mut self.connects) {
             let _ = reply.send(self.report(false, took));
         }
+        self.sweep_litter();
         self.pump().await;
     }
 
@@ -224,7 +228,7 @@ impl SessionState {
         }
         match delay {
             // Somebody is waiting: now is the time.
-            Some(_) if self.queue.has_callers() => self.dial(),
+            Some(_) if self.queue.has_callers() || self.transfers.has_callers() => self.dial(),
             Some(delay) => self.back_off(error, delay),
             None => self.link = Link::Dormant { error },
         }
@@ -295,6 +299,7 @@ impl SessionState {
             .into_iter()
             .map(|(_, job)| job)
             .collect();
+        let transfers = self.transfers_to_stop();
         let link = std::mem::replace(&mut self.link, Link::Saved);
         let ended = SessionError::ShuttingDown;
         for connect in std::mem::take(&mut self.connects) {
@@ -303,6 +308,9 @@ impl SessionState {
         self.fail_queue(&ended);
         tokio::spawn(async move {
             if let Link::Ready(up) = link {
+                // Before their servers are ended with everything else: they have files to remove.
+                let stopping = super::jobs::stop_all(transfers);
+                let _ = timeout(limits::SHUTDOWN_TRANSFER_TIME, stopping).await;
                 if !kill::end_all(&up.channels).await {
                     // Each ends its own command by signal requests, as far as the time allows; none of them
                     // waits for a helper again.

@@ -10,6 +10,7 @@ pub(crate) mod message;
 mod queue;
 mod reconnect;
 mod state;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use self::message::{ConnectReply, JobEntry, SessionMessage};
 use self::queue::Queue;
 use self::reconnect::Reconnect;
 use self::state::{Link, OnDemand, Past};
+use self::transfers::Transfers;
 use super::error::SessionError;
 use super::job::record::JobRecord;
 use super::job::shelf::Shelf;
@@ -97,6 +99,7 @@ pub(crate) struct SessionState {
     shelf: Shelf,
     supervisor: ActorRef<SupervisorMessage>,
     jobs_started: u64,
+    transfers: Transfers,
 }
 
 impl Actor for SessionActor {
@@ -138,6 +141,7 @@ impl Actor for SessionActor {
             shelf: arguments.shelf,
             supervisor: arguments.supervisor,
             jobs_started: 0,
+            transfers: Transfers::default(),
         })
     }
 
@@ -159,6 +163,8 @@ impl Actor for SessionActor {
             SessionMessage::Reconnect { reply } => state.reconnect(reply),
             // The large ones are boxed: every idle session keeps room for its largest handler, twice over.
             SessionMessage::Exec(exec) => Box::pin(state.admit(exec)).await,
+            SessionMessage::Transfer(transfer) => Box::pin(state.admit_transfer(transfer)).await,
+            SessionMessage::TransferExpired { ticket } => state.expire_transfer(ticket),
             SessionMessage::Requeue(exec) => Box::pin(state.requeue(exec)).await,
             SessionMessage::GetStatus { reply } => {
                 // A caller that is gone needs no answer, here and below.

@@ -6,6 +6,7 @@
 pub mod handle;
 pub(crate) mod message;
 pub(crate) mod restart;
+mod transfer;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,680 @@
+//! One file from the host.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rustix::fs::FileType;
+use tokio::sync::mpsc;
+
+use super::error::{Side, TransferError};
+use super::local::{self, Dir, Meta, Temporary, blocking};
+use super::window::{Block, Window};
+use super::{Context, Summary, Verify, hash, lock, names, policy, remote, tree, tree_download};
+use crate::limits;
+use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
+use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
+
+/// Setuid, setgid and sticky bits are never carried over.
+const MODE_MASK: u32 = 0o777;
+/// The mode of a file whose host tells none.
+const MODE_DEFAULT: u32 = 0o644;
+
+/// Where a file goes on this machine.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) directory: Dir,
+    pub(super) name: OsString,
+    /// For messages.
+    pub(super) shown: String,
+}
+
+impl Target {
+    fn failed(&self, error: &io::Error) -> TransferError {
+        TransferError::io(&self.shown, error)
+    }
+}
+
+pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
+    let spec = &context.spec;
+    let local = spec.policy.expand(&spec.local)?;
+    let path = remote::expand(&context.sftp, &spec.remote).await?;
+    let found = match context.sftp.stat(&path).await {
+        Ok(found) => found,
+        Err(error) => return Err(remote::explain(context, &path, error, 0).await),
+    };
+    match kind_of(&found) {
+        Kind::Directory if spec.recursive => tree_download::run(context, path, local).await,
+        Kind::Directory => Err(TransferError::remote(
+            &path,
+            "it is a directory; recursive: true copies it with all that is in it",
+        )),
+        Kind::Special | Kind::Link => Err(TransferError::remote(
+            &path,
+            "it is a special file (a device, a pipe or a socket)",
+        )),
+        Kind::File => {
+            let (_, Some(name)) = names::split(&path) else {
+                return Err(TransferError::remote(&path, "this is no name of a file"));
+            };
+            let (name, rules) = (OsString::from(name), Arc::clone(&spec.policy));
+            let (overwrite, recursive) = (spec.overwrite, spec.recursive);
+            let slash = spec.local.ends_with('/');
+            let target =
+                blocking(move || find(&local, slash, name, &rules, overwrite, recursive)).await??;
+            let shown = target.shown.clone();
+            file(context, &path, &target, found.size.unwrap_or_default()).await?;
+            Ok(context.summary(shown, path))
+        }
+    }
+}
+
+/// Finds the directory and the name of the target, and makes sure that it may be written.
+fn find(
+    path: &Path,
+    slash: bool,
+    source_name: OsString,
+    rules: &policy::LocalPolicy,
+    overwrite: bool,
+    recursive: bool,
+) -> Result<Target, TransferError> {
+    let given = policy::shown(path);
+    let is_directory = path.is_dir();
+    if slash && !is_directory && !recursive {
+        let reason =
+            "there is no such directory; make it first, or leave the final / away to name the file";
+        return Err(TransferError::local(&given, reason));
+    }
+    let (parent, name) = if is_directory || slash {
+        (path.to_owned(), source_name)
+    } else {
+        let name = path.file_name().map(ToOwned::to_owned);
+        let name =
+            name.ok_or_else(|| TransferError::local(&given, "this is no name for a file"))?;
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        (parent.unwrap_or(Path::new(".")).to_owned(), name)
+    };
+    let real = policy::resolved(&absolute(&parent)?);
+    rules.check_target(&real.join(&name))?;
+    if recursive {
+        std::fs::create_dir_all(&real).map_err(|error| TransferError::io(&given, &error))?;
+    }
+    let directory = Dir::open(&real).map_err(|error| open_failed(&real, &error))?;
+    let shown = policy::shown(&real.join(&name));
+    match directory.stat(&name) {
+        Ok(stat) => match local::file_type(&stat) {
+            FileType::Directory => {
+                return Err(TransferError::local(&shown, "a directory is in the way"));
+            }
+            FileType::RegularFile | FileType::Symlink if overwrite => {}
+            FileType::RegularFile | FileType::Symlink => {
+                let reason = "it exists already; overwrite: true replaces it";
+                return Err(TransferError::local(&shown, reason));
+            }
+            _ => return Err(TransferError::local(&shown, "a special file is in the way")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(TransferError::io(&shown, &error)),
+    }
+    Ok(Target {
+        directory,
+        name,
+        shown,
+    })
+}
+
+/// A path from the root; a relative one starts in the working directory.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, TransferError> {
+    std::path::absolute(path).map_err(|error| TransferError::io(&policy::shown(path), &error))
+}
+
+fn open_failed(directory: &Path, error: &io::Error) -> TransferError {
+    let shown = policy::shown(directory);
+    match error.kind() {
+        io::ErrorKind::NotFound => TransferError::local(
+            &shown,
+            "there is no such directory; make it first, or set recursive: true",
+        ),
+        _ => TransferError::io(&shown, error),
+    }
+}
+
+/// What is known of a source once it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    size: u64,
+    modified: Option<u32>,
+}
+
+impl Version {
+    fn of(attributes: &Attributes) -> Self {
+        Self {
+            size: attributes.size.unwrap_or_default(),
+            modified: attributes.mtime,
+        }
+    }
+
+    fn check(self, now: Self, path: &str) -> Result<(), TransferError> {
+        let what = if self.size != now.size {
+            format!("it had {} bytes and has {}", self.size, now.size)
+        } else if self.modified != now.modified {
+            "it was written to".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(changed(path, what))
+    }
+}
+
+fn changed(path: &str, what: String) -> TransferError {
+    TransferError::Changed {
+        side: Side::Remote,
+        path: path.to_owned(),
+        what,
+    }
+}
+
+/// Carries one file to its target. `hint` is the size that a listing told.
+pub(super) async fn file(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    hint: u64,
+) -> Result<(), TransferError> {
+    let opened = async { context.sftp.open_read(path).await?.handle().await };
+    let handle = match opened.await {
+        Ok(handle) => handle,
+        Err(error) => return Err(remote::explain(context, path, error, 0).await),
+    };
+    if hint > 0 && hint <= context.sftp.read_block() {
+        small(context, path, target, &handle, hint).await?;
+    } else {
+        large(context, path, target, &handle).await?;
+    }
+    lock(&context.kept).take();
+    context.progress.add_file();
+    Ok(())
+}
+
+fn meta(context: &Context, attributes: &Attributes) -> Meta {
+    let mode = attributes
+        .permissions
+        .map_or(MODE_DEFAULT, |mode| mode & MODE_MASK);
+    Meta {
+        mode: context.spec.mode.unwrap_or(mode),
+        accessed: attributes.atime.map_or_else(now, i64::from),
+        modified: attributes.mtime.map_or_else(now, i64::from),
+    }
+}
+
+/// For a host that tells no times.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A file of one block: one round trip for all of it.
+async fn small(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    handle: &Handle,
+    hint: u64,
+) -> Result<(), TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let sftp = &context.sftp;
+    let before = sftp.stat_handle(handle).await.map_err(failed)?;
+    let read = sftp.read(handle, 0, hint).await.map_err(failed)?;
+    let after = sftp.stat_handle(handle).await.map_err(failed)?;
+    let before = before.attributes().await.map_err(failed)?;
+    let pieces = whole(sftp, handle, 0, hint, read).await.map_err(failed)?;
+    let after = after.attributes().await.map_err(failed)?;
+    let closing = sftp.close(handle).await.map_err(failed)?;
+    // Nothing was written there.
+    drop(closing);
+    let version = Version::of(&before);
+    version.check(Version::of(&after), path)?;
+    let Some(pieces) = pieces.filter(|_| version.size == hint) else {
+        let what = format!("it had {hint} bytes and has {}", version.size);
+        return Err(changed(path, what));
+    };
+    if context.spec.verify == Verify::Sha256 {
+        verify(context, path, hint, &hash::of_bytes(&pieces), target).await?;
+    }
+    let (meta, overwrite) = (meta(context, &before), context.spec.overwrite);
+    let place = target.clone();
+    let written = blocking(move || write_small(&place, &pieces, meta, overwrite)).await?;
+    written.map_err(|error| target.failed(&error))?;
+    context.progress.add_bytes(hint);
+    Ok(())
+}
+
+fn write_small(target: &Target, pieces: &[Bytes], meta: Meta, overwrite: bool) -> io::Result<()> {
+    let (file, temporary) = new_temporary(target)?;
+    let mut offset = 0;
+    for piece in pieces {
+        file.write_all_at(piece, offset)?;
+        offset += piece.len() as u64;
+    }
+    local::set(&file, meta)?;
+    file.sync_all()?;
+    temporary.commit(&target.name, overwrite)
+}
+
+fn new_temporary(target: &Target) -> io::Result<(File, Temporary)> {
+    let name = OsString::from(names::temporary(&target.name.to_string_lossy()));
+    let temporary = Temporary::new(target.directory.clone(), name);
+    match target.directory.create(temporary.name()) {
+        Ok(file) => Ok((file, temporary)),
+        Err(error) => {
+            let mut temporary = temporary;
+            // What could not be made is not ours to remove.
+            temporary.keep();
+            Err(error)
+        }
+    }
+}
+
+async fn verify(
+    context: &Context,
+    path: &str,
+    size: u64,
+    expected: &hash::Hash,
+    target: &Target,
+) -> Result<(), TransferError> {
+    let (matches, way) = hash::remote_matches(context, path, size, expected).await?;
+    if !matches {
+        return Err(TransferError::Verify {
+            path: target.shown.clone(),
+            what: "the sha256 of what arrived is another one".to_owned(),
+        });
+    }
+    context.note(way.words());
+    Ok(())
+}
+
+/// A file of many blocks, over several channels of a long link; or one that claims to be empty.
+async fn large(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    handle: &Handle,
+) -> Result<(), TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let sftp = &context.sftp;
+    let stat = sftp.stat_handle(handle).await.map_err(failed)?;
+    let attributes = stat.attributes().await.map_err(failed)?;
+    let version = Version::of(&attributes);
+    if version.size == 0 {
+        return empty(context, path, target, handle, &attributes).await;
+    }
+    let part = prepare(context, path, target, version).await?;
+    context.progress.add_bytes(part.start);
+    context.resumed.fetch_add(part.start, Ordering::Relaxed);
+    let file = Arc::clone(&part.file);
+    copy(context, path, target, handle, version.size, &part).await?;
+    let stat = sftp.stat_handle(handle).await.map_err(failed)?;
+    let closing = sftp.close(handle).await.map_err(failed)?;
+    let now = stat.attributes().await.map_err(failed)?;
+    drop(closing);
+    version.check(Version::of(&now), path)?;
+    if context.spec.verify == Verify::Sha256 {
+        let file = Arc::clone(&file);
+        let hash = blocking(move || hash::of_local(&file, version.size)).await?;
+        let hash = hash.map_err(|error| target.failed(&error))?;
+        verify(
+            context,
+            path,
+            version.size,
+            &hash.unwrap_or_default(),
+            target,
+        )
+        .await?;
+    }
+    let (meta, overwrite) = (meta(context, &attributes), context.spec.overwrite);
+    let (place, temporary) = (target.clone(), part.temporary);
+    let finished = blocking(move || {
+        // A part that was longer than its source is cut.
+        file.set_len(version.size)?;
+        local::set(&file, meta)?;
+        file.sync_all()?;
+        temporary.commit(&place.name, overwrite)
+    });
+    finished.await?.map_err(|error| target.failed(&error))
+}
+
+/// Files of /proc claim to be empty: they are read to their end, one block after the other.
+async fn empty(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    handle: &Handle,
+    attributes: &Attributes,
+) -> Result<(), TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let sftp = &context.sftp;
+    let mut content: Vec<Bytes> = Vec::new();
+    let mut size = 0;
+    loop {
+        let read = sftp.read(handle, size, sftp.read_block()).await;
+        let Some(pieces) = read.map_err(failed)?.data().await.map_err(failed)? else {
+            break;
+        };
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        size += length as u64;
+        if length == 0 || size > limits::UNSIZED_FILE_MAX_BYTES {
+            let most = limits::UNSIZED_FILE_MAX_BYTES;
+            let reason = format!("it claims to be empty and has no end within {most} bytes");
+            return Err(TransferError::remote(path, reason));
+        }
+        content.extend(pieces);
+    }
+    let stat = sftp.stat_handle(handle).await.map_err(failed)?;
+    let closing = sftp.close(handle).await.map_err(failed)?;
+    let now = stat.attributes().await.map_err(failed)?;
+    drop(closing);
+    if now.size.unwrap_or_default() != 0 {
+        return Err(changed(path, "it was empty and is not any more".to_owned()));
+    }
+    if context.spec.verify == Verify::Sha256 && size == 0 {
+        verify(context, path, 0, &hash::of_bytes(&content), target).await?;
+    }
+    let (meta, overwrite) = (meta(context, attributes), context.spec.overwrite);
+    let place = target.clone();
+    let written = blocking(move || write_small(&place, &content, meta, overwrite)).await?;
+    written.map_err(|error| target.failed(&error))?;
+    context.progress.add_total(size);
+    context.progress.add_bytes(size);
+    Ok(())
+}
+
+/// A file that is being filled.
+struct Part {
+    file: Arc<File>,
+    temporary: Temporary,
+    /// Bytes that are there already.
+    start: u64,
+}
+
+async fn prepare(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    version: Version,
+) -> Result<Part, TransferError> {
+    if context.spec.resume {
+        return resume(context, path, target, version).await;
+    }
+    let place = target.clone();
+    let made = blocking(move || {
+        check_room(&place, version.size)?;
+        new_temporary(&place).map_err(|error| place.failed(&error))
+    });
+    let (file, temporary) = made.await??;
+    Ok(Part {
+        file: Arc::new(file),
+        temporary,
+        start: 0,
+    })
+}
+
+/// A disk that is too small is told before it is filled.
+fn check_room(target: &Target, needed: u64) -> Result<(), TransferError> {
+    match target.directory.free_bytes() {
+        Ok(free) if free < needed => Err(TransferError::DiskFull {
+            side: Side::Local,
+            path: target.shown.clone(),
+            reason: format!("{needed} bytes are needed and {free} are free"),
+        }),
+        // A file system that does not tell shows it when it is full.
+        _ => Ok(()),
+    }
+}
+
+/// Finds the part that an earlier call has left, and whether it is the beginning of this source.
+async fn resume(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    version: Version,
+) -> Result<Part, TransferError> {
+    let modified = version.modified.map_or(0, i64::from);
+    let name = names::partial(&target.name.to_string_lossy(), version.size, modified);
+    let place = target.clone();
+    let wanted = OsString::from(&name);
+    let opened = blocking(move || open_part(&place, &wanted)).await?;
+    let (file, length, older) = opened.map_err(|error| target.failed(&error))?;
+    if older {
+        context.note("the source changed since the earlier call: started anew".to_owned());
+    }
+    let mut temporary = Temporary::new(target.directory.clone(), name.clone().into());
+    temporary.keep();
+    let mut part = Part {
+        file: Arc::new(file),
+        temporary,
+        start: 0,
+    };
+    *lock(&context.kept) = Some(policy::shown(
+        &Path::new(&target.shown).with_file_name(&name),
+    ));
+    let length = length.min(version.size);
+    for length in [length, length.saturating_sub(limits::TRANSFER_SPAN_BYTES)] {
+        if length == 0 {
+            return Ok(part);
+        }
+        let file = Arc::clone(&part.file);
+        let expected = blocking(move || hash::of_local(&file, length)).await?;
+        let expected = expected.map_err(|error| target.failed(&error))?;
+        if let Some(expected) = expected
+            && hash::remote_matches(context, path, length, &expected)
+                .await?
+                .0
+        {
+            part.start = length;
+            return Ok(part);
+        }
+    }
+    context.note("the part is not the beginning of this file: started anew".to_owned());
+    Ok(part)
+}
+
+/// The partial file, made if need be, its length, and whether one of another source was removed.
+fn open_part(target: &Target, name: &std::ffi::OsStr) -> io::Result<(File, u64, bool)> {
+    let mut older = false;
+    let base = target.name.to_string_lossy();
+    let directory = Path::new(&target.shown).parent().unwrap_or(Path::new("/"));
+    for entry in std::fs::read_dir(directory)?.take(limits::PARTIAL_SEARCH_MAX) {
+        let other = entry?.file_name();
+        let is_part = names::is_partial_of(&other.to_string_lossy(), &base);
+        if is_part && other != name && target.directory.remove(&other).is_ok() {
+            older = true;
+        }
+    }
+    let file = match target.directory.create(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            target.directory.open_file(name, true)?
+        }
+        created => created?,
+    };
+    let length = file.metadata()?.len();
+    Ok((file, length, older))
+}
+
+/// Bytes on their way to the disk.
+type Arrived = (Block, Vec<Bytes>);
+
+/// Fetches all blocks: over the first channel at once, over others as soon as they are open.
+async fn copy(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    handle: &Handle,
+    size: u64,
+    part: &Part,
+) -> Result<(), TransferError> {
+    let block = context.sftp.read_block();
+    let window = Arc::new(Window::new(
+        part.start,
+        size,
+        block,
+        limits::TRANSFER_SPAN_BYTES,
+    ));
+    let (sender, arrived) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+    let writing = tokio::task::spawn_blocking({
+        let (file, window) = (Arc::clone(&part.file), Arc::clone(&window));
+        let progress = Arc::clone(&context.progress);
+        move || write_blocks(&file, arrived, &window, &progress)
+    });
+    let fetched = fetch_all(context, path, handle, &window, sender).await;
+    // The writer ends with its queue, and knows best why nobody takes blocks any more.
+    let written = writing
+        .await
+        .map_err(|error| TransferError::Internal(error.to_string()))?;
+    written.map_err(|error| target.failed(&error))?;
+    fetched?;
+    if window.is_done() {
+        Ok(())
+    } else {
+        Err(TransferError::Internal("blocks are missing".to_owned()))
+    }
+}
+
+fn write_blocks(
+    file: &File,
+    mut arrived: mpsc::Receiver<Arrived>,
+    window: &Window,
+    progress: &super::Progress,
+) -> io::Result<()> {
+    while let Some((block, pieces)) = arrived.blocking_recv() {
+        let mut offset = block.offset;
+        for piece in &pieces {
+            file.write_all_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
+        progress.add_bytes(block.length);
+        window.arrived(block);
+    }
+    Ok(())
+}
+
+async fn fetch_all(
+    context: &Context,
+    path: &str,
+    handle: &Handle,
+    window: &Window,
+    sender: mpsc::Sender<Arrived>,
+) -> Result<(), TransferError> {
+    let mut others = FuturesUnordered::new();
+    for _ in 1..tree::stripes(context, window.remaining()) {
+        let sender = sender.clone();
+        others.push(async move {
+            let Some(sftp) = tree::another_channel(context).await else {
+                return Ok(());
+            };
+            let opened = async { sftp.open_read(path).await?.handle().await };
+            let Ok(handle) = opened.await else {
+                return Ok(());
+            };
+            fetch(context, &sftp, path, &handle, window, sender, true).await
+        });
+    }
+    let first = fetch(context, &context.sftp, path, handle, window, sender, false);
+    tokio::pin!(first);
+    let mut first_done = false;
+    loop {
+        tokio::select! {
+            // Channels that are still being opened are not waited for.
+            () = window.done() => return Ok(()),
+            result = &mut first, if !first_done => {
+                result?;
+                first_done = true;
+            }
+            Some(result) = others.next(), if !others.is_empty() => {
+                let result: Result<(), TransferError> = result;
+                result?;
+            }
+        }
+        if first_done && others.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Fetches blocks over one channel until there are no more.
+async fn fetch(
+    context: &Context,
+    sftp: &Sftp,
+    path: &str,
+    handle: &Handle,
+    window: &Window,
+    sender: mpsc::Sender<Arrived>,
+    may_leave: bool,
+) -> Result<(), TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let (asked, mut answers) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+    let asking = async move {
+        while !(may_leave && context.pool.channels().is_contended()) {
+            let Some(block) = window.next().await else {
+                break;
+            };
+            let pending = sftp.read(handle, block.offset, block.length).await;
+            if asked.send((block, pending.map_err(failed)?)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let taking = async {
+        while let Some((block, pending)) = answers.recv().await {
+            let pieces = whole(sftp, handle, block.offset, block.length, pending)
+                .await
+                .map_err(failed)?;
+            let Some(pieces) = pieces else {
+                return Err(changed(path, "it became shorter".to_owned()));
+            };
+            if sender.send((block, pieces)).await.is_err() {
+                return Err(TransferError::Internal("the writer ended".to_owned()));
+            }
+        }
+        Ok(())
+    };
+    tokio::try_join!(asking, taking).map(|_| ())
+}
+
+/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
+/// ends before it.
+pub(super) async fn whole(
+    sftp: &Sftp,
+    handle: &Handle,
+    offset: u64,
+    wanted: u64,
+    pending: Pending,
+) -> Result<Option<Vec<Bytes>>, SftpError> {
+    let mut pieces = Vec::new();
+    let mut have = 0;
+    let mut answer = pending.data().await?;
+    loop {
+        let Some(more) = answer else { return Ok(None) };
+        let length: usize = more.iter().map(Bytes::len).sum();
+        have += length as u64;
+        if length == 0 || have > wanted {
+            return Err(SftpError::Protocol(format!(
+                "{length} bytes where {wanted} were asked for"
+            )));
+        }
+        pieces.extend(more);
+        if have == wanted {
+            return Ok(Some(pieces));
+        }
+        let next = sftp.read(handle, offset + have, wanted - have).await?;
+        answer = next.data().await?;
+    }
+}
