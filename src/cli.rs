@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::ssh::transfer::LocalPolicy;
+
 /// Persistent SSH sessions as MCP tools for AI coding agents.
 ///
 /// Without a subcommand: an MCP server on stdio, to be started by an MCP client. Starting does nothing but
@@ -18,6 +20,16 @@ pub struct Cli {
     /// Where sessions are saved; never holds a password [default: ~/.ssh-mcp-sessions.json]
     #[arg(long, env = "MCP_SSH_STORE", value_name = "FILE", global = true)]
     pub store: Option<PathBuf>,
+
+    /// Directory below which uploads and downloads stay (repeatable)
+    #[arg(
+        long,
+        env = "MCP_SSH_LOCAL_ROOT",
+        value_name = "DIR",
+        value_delimiter = ':',
+        global = true
+    )]
+    pub local_root: Vec<PathBuf>,
 
     /// What is logged to stderr: off, error, warn, info, debug or trace
     #[arg(
@@ -47,6 +59,12 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Which local paths transfers may touch.
+    pub fn local_policy(&self) -> LocalPolicy {
+        LocalPolicy::new(std::env::home_dir(), Some(self.store_path()))
+            .with_roots(self.local_root.clone())
+    }
+
     /// Where sessions are saved.
     pub fn store_path(&self) -> PathBuf {
         self.store.clone().unwrap_or_else(|| {

@@ -51,7 +51,10 @@ async fn serve(cli: &Cli) -> ExitCode {
     let started =
         SupervisorHandle::start(Dialer::new(Arc::new(network)), Store::new(cli.store_path())).await;
     match started {
-        Ok(supervisor) => server::stdio::serve(supervisor).await,
+        Ok(supervisor) => {
+            let supervisor = supervisor.with_local_policy(cli.local_policy());
+            server::stdio::serve(supervisor).await
+        }
         Err(error) => {
             eprintln!("error: the supervisor cannot be started: {error}");
             ExitCode::FAILURE

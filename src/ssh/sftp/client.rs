@@ -671,12 +671,12 @@ async fn read_all(
     channels: Arc<Channels>,
     held: (Running, Place),
 ) {
+    // Whatever ends this task, nobody waits in vain.
+    let fails = FailsAtEnd(Arc::clone(&shared));
     let mut parser = Parser::default();
     let mut ticks = interval(SILENCE_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = Arc::clone(channels.connection());
-    let ended = connection.watch_end();
-    tokio::pin!(ended);
     let error = loop {
         tokio::select! {
             message = read.wait() => {
@@ -685,7 +685,6 @@ async fn read_all(
                     break error;
                 }
             }
-            reason = &mut ended => break SftpError::Lost(reason),
             () = shared.ended.cancelled() => break shared.failure(),
             _ = ticks.tick() => if shared.is_silent() { break SftpError::Silent },
         }
@@ -693,20 +692,27 @@ async fn read_all(
     // The end of a channel is often the first news of the end of its connection.
     let error = match error {
         SftpError::Lost(reason) => {
-            let ended = timeout(limits::SFTP_LOSS_GRACE, &mut ended).await;
-            match (ended, connection.is_closed()) {
-                (Ok(reason), _) => SftpError::Lost(reason),
-                (Err(_), true) => SftpError::Lost("the connection was closed".to_owned()),
-                (Err(_), false) => SftpError::Lost(reason),
-            }
+            let ended = timeout(limits::SFTP_LOSS_GRACE, connection.ended()).await;
+            SftpError::Lost(ended.unwrap_or(reason))
         }
         other => other,
     };
     shared.fail(error);
+    drop(fails);
     // The place is free once the server has closed its side too.
     let closing = async { while read.wait().await.is_some() {} };
     let _ = timeout(limits::SEND_TIMEOUT, closing).await;
     drop(held);
+}
+
+/// Ends the channel for everybody when it is dropped; a reason that was told before stands.
+struct FailsAtEnd(Arc<Shared>);
+
+impl Drop for FailsAtEnd {
+    fn drop(&mut self) {
+        self.0
+            .fail(SftpError::Lost("the sftp channel ended".to_owned()));
+    }
 }
 
 /// Takes one message in; gives the error that ends the channel.

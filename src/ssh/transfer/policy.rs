@@ -311,8 +311,12 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
         return real;
     }
     match (path.parent(), path.components().next_back()) {
-        (Some(parent), Some(Component::Normal(name))) if parent != path => {
-            resolved(parent).join(name)
+        (Some(parent), Some(Component::Normal(name))) => resolved(parent).join(name),
+        // What does not exist is no link, so that its parent is the one that is written.
+        (Some(parent), Some(Component::ParentDir)) => {
+            let mut above = resolved(parent);
+            above.pop();
+            above
         }
         _ => path.to_owned(),
     }
@@ -362,6 +366,12 @@ mod tests {
             let path = home.join(name);
             assert!(policy.check_target(&path).is_err(), "{name}");
         }
+        let detour = home.join("none/../.ssh/x");
+        assert_eq!(resolved(&detour), home.join(".ssh/x"));
+        assert_eq!(
+            resolved(&home.join("a/../../b/./c")),
+            home.parent().unwrap().join("b/c")
+        );
         for name in ["notes.txt", "project/mcp.json", "ssh", ".sshd/x", "bashrc"] {
             assert_eq!(policy.check_target(&home.join(name)), Ok(()), "{name}");
         }
