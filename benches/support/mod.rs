@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod memory;
 pub(crate) mod output;
 pub(crate) mod start;
+pub(crate) mod transfer;
 
 /// A measurement, or why it could not be made. Nothing handles these errors but the one who reads them.
 pub(crate) type Measured<T> = Result<T, Box<dyn std::error::Error>>;
