@@ -63,6 +63,7 @@ pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
             let (_, Some(name)) = names::split(&path) else {
                 return Err(TransferError::remote(&path, "this is no name of a file"));
             };
+            tree::open_ahead(context, found.size.unwrap_or_default());
             let (name, rules) = (OsString::from(name), Arc::clone(&spec.policy));
             let (overwrite, recursive) = (spec.overwrite, spec.recursive);
             let slash = spec.local.ends_with('/');
@@ -573,7 +574,9 @@ async fn fetch_all(
     sender: mpsc::Sender<Arrived>,
 ) -> Result<(), TransferError> {
     let mut others = FuturesUnordered::new();
-    for _ in 1..tree::stripes(context, window.remaining()) {
+    let extra = lock(&context.ahead).len();
+    let depth = tree::in_flight(1 + extra);
+    for _ in 0..extra {
         let sender = sender.clone();
         others.push(async move {
             let Some(sftp) = tree::another_channel(context).await else {
@@ -583,10 +586,22 @@ async fn fetch_all(
             let Ok(handle) = opened.await else {
                 return Ok(());
             };
-            fetch(context, &sftp, path, &handle, window, sender, true).await
+            let lane = Lane {
+                sftp: &sftp,
+                handle: &handle,
+                depth,
+                may_leave: true,
+            };
+            fetch(context, lane, path, window, sender).await
         });
     }
-    let first = fetch(context, &context.sftp, path, handle, window, sender, false);
+    let lane = Lane {
+        sftp: &context.sftp,
+        handle,
+        depth,
+        may_leave: false,
+    };
+    let first = fetch(context, lane, path, window, sender);
     tokio::pin!(first);
     let mut first_done = false;
     loop {
@@ -608,18 +623,32 @@ async fn fetch_all(
     }
 }
 
+/// One channel of several, with the file open on it.
+struct Lane<'a> {
+    sftp: &'a Sftp,
+    handle: &'a Handle,
+    /// Blocks under way at once.
+    depth: usize,
+    /// It is given up when calls wait for a channel.
+    may_leave: bool,
+}
+
 /// Fetches blocks over one channel until there are no more.
 async fn fetch(
     context: &Context,
-    sftp: &Sftp,
+    lane: Lane<'_>,
     path: &str,
-    handle: &Handle,
     window: &Window,
     sender: mpsc::Sender<Arrived>,
-    may_leave: bool,
 ) -> Result<(), TransferError> {
+    let Lane {
+        sftp,
+        handle,
+        depth,
+        may_leave,
+    } = lane;
     let failed = |error| TransferError::sftp(path, error);
-    let (asked, mut answers) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+    let (asked, mut answers) = mpsc::channel(depth);
     let asking = async move {
         while !(may_leave && context.pool.channels().is_contended()) {
             let Some(block) = window.next().await else {

@@ -24,6 +24,7 @@ mod window;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -205,6 +206,8 @@ struct Context {
     kept: Mutex<Option<String>>,
     resumed: AtomicU64,
     notes: Mutex<Vec<String>>,
+    /// Channels beside the first one that are being opened.
+    ahead: Mutex<Vec<JoinHandle<Option<Sftp>>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -288,6 +291,7 @@ pub(crate) async fn run(
         kept: Mutex::default(),
         resumed: AtomicU64::new(0),
         notes: Mutex::default(),
+        ahead: Mutex::default(),
     };
     let _over = context.over.clone().drop_guard();
     let result = tokio::select! {

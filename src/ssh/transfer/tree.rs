@@ -1,6 +1,7 @@
 //! What both directions of a tree share: listings of the host, the room of files in flight, further channels.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::error::TransferError;
 use super::{Context, local};
@@ -177,14 +178,30 @@ pub(super) fn stripes(context: &Context, remaining: u64) -> usize {
         .min(limits::SFTP_CHANNELS_MAX)
 }
 
-/// A channel beside the first one; nothing where the server opens no more, which is no error.
-pub(super) async fn another_channel(context: &Context) -> Option<Sftp> {
-    if context.pool.channels().is_contended() {
-        return None;
+/// How many blocks one channel has under way: together they fill the span, and no channel takes the blocks that
+/// another one could carry.
+pub(super) fn in_flight(stripes: usize) -> usize {
+    (limits::SFTP_REQUESTS_MAX / stripes).max(1)
+}
+
+/// Begins to open the channels that a file of this size will go over.
+pub(super) fn open_ahead(context: &Context, size: u64) {
+    let mut ahead = super::lock(&context.ahead);
+    for _ in 1..stripes(context, size) {
+        let pool = std::sync::Arc::clone(&context.pool);
+        ahead.push(tokio::spawn(async move {
+            if pool.channels().is_contended() {
+                return None;
+            }
+            let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
+            // A server that opens no more is no error.
+            pool.open(deadline).await.ok()
+        }));
     }
-    context
-        .pool
-        .open(super::upload::channel_deadline())
-        .await
-        .ok()
+}
+
+/// A channel beside the first one, when it is open; nothing where there is none to be had.
+pub(super) async fn another_channel(context: &Context) -> Option<Sftp> {
+    let opening = super::lock(&context.ahead).pop();
+    opening?.await.ok().flatten()
 }

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustix::fs::FileType;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::Instant;
 
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Identity, Meta, blocking};
@@ -152,6 +151,7 @@ pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
             let name = name.ok_or_else(|| {
                 TransferError::local(&source.shown, "its name is not UTF-8; rename it first")
             })?;
+            super::tree::open_ahead(context, source.size());
             let target = remote::target(context, &remote, &name).await?;
             context.progress.add_total(source.size());
             let shown = source.shown.clone();
@@ -344,6 +344,7 @@ async fn large(
     context.progress.add_bytes(start);
     context.resumed.fetch_add(start, Ordering::Relaxed);
     let blocks = Blocks::read(context, source, start);
+    tracing::debug!(start, "copying");
     let copied = copy(context, &blocks, &handle, &temporary).await;
     if let Err(error) = copied {
         return Err(match error {
@@ -354,7 +355,9 @@ async fn large(
             Failed::Other(error) => error,
         });
     }
+    tracing::debug!("copied");
     finish(context, source, target, &handle, source.size(), Vec::new()).await?;
+    tracing::debug!("finished");
     Ok(temporary)
 }
 
@@ -531,8 +534,10 @@ async fn copy(
     handle: &Handle,
     path: &str,
 ) -> Result<(), Failed> {
+    let extra = lock(&context.ahead).len();
+    let depth = super::tree::in_flight(1 + extra);
     let mut others = FuturesUnordered::new();
-    for _ in 1..super::tree::stripes(context, blocks.window.remaining()) {
+    for _ in 0..extra {
         others.push(async {
             let Some(sftp) = super::tree::another_channel(context).await else {
                 return Ok(());
@@ -541,7 +546,8 @@ async fn copy(
             let Ok(handle) = opened.await else {
                 return Ok(());
             };
-            send(context, &sftp, &handle, blocks, true).await?;
+            tracing::debug!(remaining = blocks.window.remaining(), "another channel");
+            send(context, &sftp, &handle, blocks, depth, true).await?;
             // What was written is acknowledged; the first channel looks at the whole.
             if let Ok(closing) = sftp.close(&handle).await {
                 let _ = closing.done().await;
@@ -549,7 +555,7 @@ async fn copy(
             Ok(())
         });
     }
-    let first = send(context, &context.sftp, handle, blocks, false);
+    let first = send(context, &context.sftp, handle, blocks, depth, false);
     tokio::pin!(first);
     let mut first_done = false;
     loop {
@@ -582,9 +588,10 @@ async fn send(
     sftp: &Sftp,
     handle: &Handle,
     blocks: &Blocks,
+    depth: usize,
     may_leave: bool,
 ) -> Result<(), Failed> {
-    let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+    let (sender, mut sent) = mpsc::channel(depth);
     // A new file of OpenSSH reads as zeros where nothing was written.
     let skips_zeros = sftp.replaces() && !context.spec.resume;
     let sending = async move {
@@ -616,9 +623,4 @@ async fn send(
         Ok(())
     };
     tokio::try_join!(sending, acknowledging).map(|_| ())
-}
-
-/// Until when another channel is waited for.
-pub(super) fn channel_deadline() -> Instant {
-    Instant::now() + limits::CHANNEL_OPEN_TIMEOUT
 }
