@@ -1,9 +1,10 @@
 //! Waits, progress, stopping, and other calls meanwhile.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::common::client::text;
 use crate::common::eventually;

@@ -17,6 +17,7 @@ mod common;
 mod errors;
 mod files;
 mod jobs;
+mod liar;
 mod lost;
 mod policy;
 mod trees;

@@ -10,27 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use russh_sftp::protocol::OpenFlags;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::parse::Parser;
-use super::wire::{
-    self, Attributes, Entry, Handle, PathRequest, Reply, Room, Status, extension, status,
-};
+use super::carrier::{read_all, write_all};
+use super::wire::{self, Attributes, Entry, Handle, Reply, Status, extension, status};
 use crate::limits;
-use crate::ssh::channel::{ChannelError, Channels, Lease, Place};
-use crate::ssh::connection::Running;
+use crate::ssh::channel::{ChannelError, Channels, Lease};
 use crate::ssh::error::quoted;
 
-/// How often silence is looked for.
-const SILENCE_TICK: Duration = Duration::from_secs(1);
-/// Bytes given to the channel at once: after each the server is known to take more.
-const WRITE_STEP_BYTES: usize = 64 * 1024;
 /// Times that the limit of silence is stretched for a request that makes the server work.
 const SLOW_FACTOR: u32 = 10;
 /// Blocks of a server that does not tell its limits: what every server has to take (section 3).
@@ -117,12 +107,12 @@ pub(crate) struct Sftp {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     pending: Mutex<HashMap<u32, oneshot::Sender<Reply>>>,
     /// Waits for the first answer, which has no number.
     greeting: Mutex<Option<oneshot::Sender<Reply>>>,
     failure: OnceLock<SftpError>,
-    ended: CancellationToken,
+    pub(super) ended: CancellationToken,
     next: AtomicU32,
     started: Instant,
     /// Milliseconds from `started` to the last sign of life.
@@ -133,10 +123,10 @@ struct Shared {
 
 /// A packet on its way, unless what it is for is given up first.
 #[derive(Debug)]
-struct Outgoing {
-    head: Bytes,
-    body: Bytes,
-    unless: Option<CancellationToken>,
+pub(super) struct Outgoing {
+    pub(super) head: Bytes,
+    pub(super) body: Bytes,
+    pub(super) unless: Option<CancellationToken>,
 }
 
 impl Shared {
@@ -144,7 +134,7 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_life(&self) {
+    pub(super) fn note_life(&self) {
         let now = self.started.elapsed().as_millis() as u64;
         self.active.store(now, Ordering::Relaxed);
     }
@@ -154,19 +144,19 @@ impl Shared {
         self.started.elapsed().saturating_sub(active)
     }
 
-    fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         let slow = self.slow.load(Ordering::Relaxed) > 0;
         let limit = limits::SFTP_SILENCE * if slow { SLOW_FACTOR } else { 1 };
         let waits = !self.pending().is_empty() || self.greeting().is_some();
         waits && self.silent_for() >= limit
     }
 
-    fn greeting(&self) -> MutexGuard<'_, Option<oneshot::Sender<Reply>>> {
+    pub(super) fn greeting(&self) -> MutexGuard<'_, Option<oneshot::Sender<Reply>>> {
         self.greeting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the channel for everybody who waits; the first reason stands.
-    fn fail(&self, error: SftpError) {
+    pub(super) fn fail(&self, error: SftpError) {
         // Only the first one is the cause.
         let _ = self.failure.set(error);
         self.ended.cancel();
@@ -174,12 +164,12 @@ impl Shared {
         self.greeting().take();
     }
 
-    fn failure(&self) -> SftpError {
+    pub(super) fn failure(&self) -> SftpError {
         let error = self.failure.get().cloned();
         error.unwrap_or_else(|| SftpError::Lost("the sftp channel ended".to_owned()))
     }
 
-    fn dispatch(&self, id: Option<u32>, reply: Reply) {
+    pub(super) fn dispatch(&self, id: Option<u32>, reply: Reply) {
         let waiting = match id {
             Some(id) => self.pending().remove(&id),
             None => self.greeting().take(),
@@ -262,7 +252,7 @@ impl Pending {
         }
     }
 
-    async fn extended(self) -> Result<Bytes, SftpError> {
+    pub(super) async fn extended(self) -> Result<Bytes, SftpError> {
         match self.reply().await? {
             Reply::Extended(body) => Ok(body),
             other => Err(unexpected(&other)),
@@ -376,7 +366,7 @@ impl Sftp {
         Ok(())
     }
 
-    fn has(&self, extension: &str) -> bool {
+    pub(super) fn has(&self, extension: &str) -> bool {
         let features = self.features.get();
         features.is_some_and(|features| features.extensions.contains_key(extension))
     }
@@ -405,7 +395,7 @@ impl Sftp {
         self.shared.ended.is_cancelled() || self.queue.is_closed()
     }
 
-    async fn enqueue(
+    pub(super) async fn enqueue(
         &self,
         head: Bytes,
         body: Bytes,
@@ -416,7 +406,7 @@ impl Sftp {
         sent.map_err(|_| self.shared.failure())
     }
 
-    fn expect(&self, slow: bool) -> (u32, Pending) {
+    pub(super) fn expect(&self, slow: bool) -> (u32, Pending) {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let mut pending = self.shared.pending();
@@ -441,14 +431,7 @@ impl Sftp {
         (id, pending)
     }
 
-    async fn path(&self, path: &str, request: PathRequest<'_>) -> Result<Pending, SftpError> {
-        let (id, pending) = self.expect(false);
-        let frame = wire::path_request(id, path, request)?;
-        self.enqueue(frame, Bytes::new(), None).await?;
-        Ok(pending)
-    }
-
-    async fn handle_request(
+    pub(super) async fn handle_request(
         &self,
         slow: bool,
         frame: impl FnOnce(u32) -> Bytes,
@@ -458,167 +441,13 @@ impl Sftp {
         Ok(pending)
     }
 
-    async fn extended(&self, name: &str, arguments: &[&[u8]]) -> Result<Pending, SftpError> {
+    pub(super) async fn extended(
+        &self,
+        name: &str,
+        arguments: &[&[u8]],
+    ) -> Result<Pending, SftpError> {
         let slow = name == extension::FSYNC;
         self.handle_request(slow, |id| wire::extended(id, name, arguments))
-            .await
-    }
-
-    /// Opens a file for reading.
-    pub(crate) async fn open_read(&self, path: &str) -> Result<Pending, SftpError> {
-        let request = PathRequest::Open {
-            flags: OpenFlags::READ,
-            attributes: Attributes::default(),
-        };
-        self.path(path, request).await
-    }
-
-    /// Makes a file that must not be there yet.
-    pub(crate) async fn create(&self, path: &str, mode: u32) -> Result<Pending, SftpError> {
-        let attributes = Attributes {
-            permissions: Some(mode),
-            ..Attributes::default()
-        };
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        self.path(path, PathRequest::Open { flags, attributes })
-            .await
-    }
-
-    /// Opens a file that is there for writing and reading.
-    pub(crate) async fn open_write(&self, path: &str) -> Result<Pending, SftpError> {
-        let request = PathRequest::Open {
-            flags: OpenFlags::WRITE | OpenFlags::READ,
-            attributes: Attributes::default(),
-        };
-        self.path(path, request).await
-    }
-
-    pub(crate) async fn open_directory(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::OpenDirectory).await
-    }
-
-    /// What a path leads to.
-    pub(crate) async fn stat(&self, path: &str) -> Result<Attributes, SftpError> {
-        self.path(path, PathRequest::Stat).await?.attributes().await
-    }
-
-    /// What stands at a path, be it a link.
-    pub(crate) async fn link_stat(&self, path: &str) -> Result<Attributes, SftpError> {
-        let pending = self.path(path, PathRequest::LinkStat).await?;
-        pending.attributes().await
-    }
-
-    pub(crate) async fn set(&self, path: &str, to: Attributes) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::SetStat(to)).await
-    }
-
-    pub(crate) async fn make_directory(&self, path: &str, mode: u32) -> Result<Pending, SftpError> {
-        let attributes = Attributes {
-            permissions: Some(mode),
-            ..Attributes::default()
-        };
-        self.path(path, PathRequest::MakeDirectory(attributes))
-            .await
-    }
-
-    pub(crate) async fn remove(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::Remove).await
-    }
-
-    /// A path with its `~user`; nothing where the server cannot tell.
-    pub(crate) async fn expand(&self, path: &str) -> Result<Option<Bytes>, SftpError> {
-        if !self.has(extension::EXPAND_PATH) {
-            return Ok(None);
-        }
-        let arguments = [path.as_bytes()];
-        let pending = self.extended(extension::EXPAND_PATH, &arguments).await?;
-        Ok(Some(pending.one_name().await?))
-    }
-
-    pub(crate) async fn read_link(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::ReadLink).await
-    }
-
-    /// Makes a link at `path` that holds `text`.
-    pub(crate) async fn make_link(&self, path: &str, text: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::Link(text)).await
-    }
-
-    /// The rename of the draft, which must not replace anything.
-    pub(crate) async fn rename(&self, from: &str, to: &str) -> Result<Pending, SftpError> {
-        self.path(from, PathRequest::Rename(to)).await
-    }
-
-    /// The rename of POSIX; only where [`Self::replaces`] says so.
-    pub(crate) async fn replace(&self, from: &str, to: &str) -> Result<Pending, SftpError> {
-        let arguments = [from.as_bytes(), to.as_bytes()];
-        self.extended(extension::POSIX_RENAME, &arguments).await
-    }
-
-    /// Writes a file to its disk; nothing where the server does not offer that.
-    pub(crate) async fn sync(&self, handle: &Handle) -> Result<Option<Pending>, SftpError> {
-        if !self.has(extension::FSYNC) {
-            return Ok(None);
-        }
-        Ok(Some(self.extended(extension::FSYNC, &[&handle.0]).await?))
-    }
-
-    /// Room on the file system of a path, where the server tells.
-    pub(crate) async fn room(&self, path: &str) -> Option<Room> {
-        if !self.has(extension::STATVFS) {
-            return None;
-        }
-        let pending = self.extended(extension::STATVFS, &[path.as_bytes()]).await;
-        wire::room(pending.ok()?.extended().await.ok()?)
-    }
-
-    pub(crate) async fn read(
-        &self,
-        handle: &Handle,
-        offset: u64,
-        length: u64,
-    ) -> Result<Pending, SftpError> {
-        let length = length.min(self.read_block()) as u32;
-        self.handle_request(false, |id| wire::read(id, handle, offset, length))
-            .await
-    }
-
-    /// A block that is not sent any more once `unless` is cancelled.
-    pub(crate) async fn write(
-        &self,
-        handle: &Handle,
-        offset: u64,
-        data: Bytes,
-        unless: CancellationToken,
-    ) -> Result<Pending, SftpError> {
-        let (id, pending) = self.expect(false);
-        let head = wire::write_head(id, handle, offset, data.len());
-        self.enqueue(head, data, Some(unless)).await?;
-        Ok(pending)
-    }
-
-    pub(crate) async fn names(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::read_directory(id, handle))
-            .await
-    }
-
-    pub(crate) async fn stat_handle(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::stat_handle(id, handle))
-            .await
-    }
-
-    pub(crate) async fn set_handle(
-        &self,
-        handle: &Handle,
-        to: &Attributes,
-    ) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::set_handle(id, handle, to))
-            .await
-    }
-
-    /// Closing may write to a disk.
-    pub(crate) async fn close(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(true, |id| wire::close(id, handle))
             .await
     }
 }
@@ -628,116 +457,5 @@ fn block(told: u64) -> u64 {
     match told {
         0 => BLOCK_DEFAULT_BYTES,
         told => told.min(limits::SFTP_BLOCK_MAX_BYTES),
-    }
-}
-
-/// Sends what is queued; the end of the queue is the end of the channel.
-async fn write_all(
-    write: ChannelWriteHalf<Msg>,
-    mut queued: mpsc::Receiver<Outgoing>,
-    shared: Arc<Shared>,
-) {
-    let ended = shared.ended.clone();
-    let sending = async {
-        while let Some(outgoing) = queued.recv().await {
-            let is_void = outgoing.unless.as_ref();
-            if is_void.is_some_and(CancellationToken::is_cancelled) {
-                continue;
-            }
-            for mut part in [outgoing.head, outgoing.body] {
-                while !part.is_empty() {
-                    let step = part.split_to(part.len().min(WRITE_STEP_BYTES));
-                    if write.data_bytes(step).await.is_err() {
-                        return;
-                    }
-                    shared.note_life();
-                }
-            }
-        }
-    };
-    // A writer that waits for the window is never told that the connection has died.
-    tokio::select! {
-        () = ended.cancelled() => {}
-        () = sending => {}
-    }
-    let _ = timeout(limits::SEND_TIMEOUT, write.close()).await;
-    shared.fail(SftpError::Lost("the sftp channel was closed".to_owned()));
-}
-
-/// Hands every answer to whom it belongs, until the channel ends.
-async fn read_all(
-    mut read: ChannelReadHalf,
-    shared: Arc<Shared>,
-    channels: Arc<Channels>,
-    held: (Running, Place),
-) {
-    // Whatever ends this task, nobody waits in vain.
-    let fails = FailsAtEnd(Arc::clone(&shared));
-    let mut parser = Parser::default();
-    let mut ticks = interval(SILENCE_TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let connection = Arc::clone(channels.connection());
-    let error = loop {
-        tokio::select! {
-            message = read.wait() => {
-                shared.note_life();
-                if let Some(error) = take(message, &mut parser, &shared) {
-                    break error;
-                }
-            }
-            () = shared.ended.cancelled() => break shared.failure(),
-            _ = ticks.tick() => if shared.is_silent() { break SftpError::Silent },
-        }
-    };
-    // The end of a channel is often the first news of the end of its connection.
-    let error = match error {
-        SftpError::Lost(reason) => {
-            let ended = timeout(limits::SFTP_LOSS_GRACE, connection.ended()).await;
-            SftpError::Lost(ended.unwrap_or(reason))
-        }
-        other => other,
-    };
-    shared.fail(error);
-    drop(fails);
-    // The place is free once the server has closed its side too.
-    let closing = async { while read.wait().await.is_some() {} };
-    let _ = timeout(limits::SEND_TIMEOUT, closing).await;
-    drop(held);
-}
-
-/// Ends the channel for everybody when it is dropped; a reason that was told before stands.
-struct FailsAtEnd(Arc<Shared>);
-
-impl Drop for FailsAtEnd {
-    fn drop(&mut self) {
-        self.0
-            .fail(SftpError::Lost("the sftp channel ended".to_owned()));
-    }
-}
-
-/// Takes one message in; gives the error that ends the channel.
-fn take(message: Option<ChannelMsg>, parser: &mut Parser, shared: &Shared) -> Option<SftpError> {
-    let greeted = shared.greeting().is_none();
-    match message {
-        Some(ChannelMsg::Data { data }) => {
-            let parsed = parser.push(data, |id, reply| shared.dispatch(id, reply));
-            match parsed.err()? {
-                SftpError::Protocol(_) if !greeted => Some(SftpError::NoSubsystem(
-                    "something else answered: a start-up file that prints, or a forced command"
-                        .to_owned(),
-                )),
-                error => Some(error),
-            }
-        }
-        Some(ChannelMsg::Failure) => {
-            Some(SftpError::NoSubsystem("the request was refused".to_owned()))
-        }
-        Some(ChannelMsg::Eof | ChannelMsg::Close) | None if !greeted => {
-            Some(SftpError::NoSubsystem("it ended at once".to_owned()))
-        }
-        Some(ChannelMsg::Close) | None => Some(SftpError::Lost(
-            "the server ended the sftp channel".to_owned(),
-        )),
-        Some(_) => None,
     }
 }

@@ -7,9 +7,11 @@
 //! without copying what they carry, and [`client`] keeps any number of requests in flight. [`pool`] keeps one
 //! channel warm.
 
+mod carrier;
 pub(crate) mod client;
 mod parse;
 pub(crate) mod pool;
+mod requests;
 pub(crate) mod wire;
 
 pub(crate) use client::{Pending, Sftp, SftpError};

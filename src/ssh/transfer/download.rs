@@ -9,17 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustix::fs::FileType;
-use tokio::sync::mpsc;
 
+use super::download_blocks::{copy, whole};
+use super::download_part::prepare;
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Meta, Temporary, blocking};
-use super::window::{Block, Window};
 use super::{Context, Summary, Verify, hash, lock, names, policy, remote, tree, tree_download};
 use crate::limits;
+use crate::ssh::sftp::Handle;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
-use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
 
 /// Setuid, setgid and sticky bits are never carried over.
 const MODE_MASK: u32 = 0o777;
@@ -36,7 +35,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn failed(&self, error: &io::Error) -> TransferError {
+    pub(super) fn failed(&self, error: &io::Error) -> TransferError {
         TransferError::io(&self.shown, error)
     }
 }
@@ -150,9 +149,9 @@ fn open_failed(directory: &Path, error: &io::Error) -> TransferError {
 
 /// What is known of a source once it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    size: u64,
-    modified: Option<u32>,
+pub(super) struct Version {
+    pub(super) size: u64,
+    pub(super) modified: Option<u32>,
 }
 
 impl Version {
@@ -175,7 +174,7 @@ impl Version {
     }
 }
 
-fn changed(path: &str, what: String) -> TransferError {
+pub(super) fn changed(path: &str, what: String) -> TransferError {
     TransferError::Changed {
         side: Side::Remote,
         path: path.to_owned(),
@@ -270,7 +269,7 @@ fn write_small(target: &Target, pieces: &[Bytes], meta: Meta, overwrite: bool) -
     temporary.commit(&target.name, overwrite)
 }
 
-fn new_temporary(target: &Target) -> io::Result<(File, Temporary)> {
+pub(super) fn new_temporary(target: &Target) -> io::Result<(File, Temporary)> {
     let name = OsString::from(names::temporary(&target.name.to_string_lossy()));
     let temporary = Temporary::new(target.directory.clone(), name);
     match target.directory.create(temporary.name()) {
@@ -395,315 +394,4 @@ async fn empty(
     context.progress.add_total(size);
     context.progress.add_bytes(size);
     Ok(())
-}
-
-/// A file that is being filled.
-struct Part {
-    file: Arc<File>,
-    temporary: Temporary,
-    /// Bytes that are there already.
-    start: u64,
-}
-
-async fn prepare(
-    context: &Context,
-    path: &str,
-    target: &Target,
-    version: Version,
-) -> Result<Part, TransferError> {
-    if context.spec.resume {
-        return resume(context, path, target, version).await;
-    }
-    let place = target.clone();
-    let made = blocking(move || {
-        check_room(&place, version.size)?;
-        new_temporary(&place).map_err(|error| place.failed(&error))
-    });
-    let (file, temporary) = made.await??;
-    Ok(Part {
-        file: Arc::new(file),
-        temporary,
-        start: 0,
-    })
-}
-
-/// A disk that is too small is told before it is filled.
-fn check_room(target: &Target, needed: u64) -> Result<(), TransferError> {
-    match target.directory.free_bytes() {
-        Ok(free) if free < needed => Err(TransferError::DiskFull {
-            side: Side::Local,
-            path: target.shown.clone(),
-            reason: format!("{needed} bytes are needed and {free} are free"),
-        }),
-        // A file system that does not tell shows it when it is full.
-        _ => Ok(()),
-    }
-}
-
-/// Finds the part that an earlier call has left, and whether it is the beginning of this source.
-async fn resume(
-    context: &Context,
-    path: &str,
-    target: &Target,
-    version: Version,
-) -> Result<Part, TransferError> {
-    let modified = version.modified.map_or(0, i64::from);
-    let name = names::partial(&target.name.to_string_lossy(), version.size, modified);
-    let place = target.clone();
-    let wanted = OsString::from(&name);
-    let opened = blocking(move || open_part(&place, &wanted)).await?;
-    let (file, length, older) = opened.map_err(|error| target.failed(&error))?;
-    if older {
-        context.note("the source changed since the earlier call: started anew".to_owned());
-    }
-    let mut temporary = Temporary::new(target.directory.clone(), name.clone().into());
-    temporary.keep();
-    let mut part = Part {
-        file: Arc::new(file),
-        temporary,
-        start: 0,
-    };
-    *lock(&context.kept) = Some(policy::shown(
-        &Path::new(&target.shown).with_file_name(&name),
-    ));
-    let length = length.min(version.size);
-    for length in [length, length.saturating_sub(limits::TRANSFER_SPAN_BYTES)] {
-        if length == 0 {
-            return Ok(part);
-        }
-        let file = Arc::clone(&part.file);
-        let expected = blocking(move || hash::of_local(&file, length)).await?;
-        let expected = expected.map_err(|error| target.failed(&error))?;
-        if let Some(expected) = expected
-            && hash::remote_matches(context, path, length, &expected)
-                .await?
-                .0
-        {
-            part.start = length;
-            return Ok(part);
-        }
-    }
-    context.note("the part is not the beginning of this file: started anew".to_owned());
-    Ok(part)
-}
-
-/// The partial file, made if need be, its length, and whether one of another source was removed.
-fn open_part(target: &Target, name: &std::ffi::OsStr) -> io::Result<(File, u64, bool)> {
-    let mut older = false;
-    let base = target.name.to_string_lossy();
-    let directory = Path::new(&target.shown).parent().unwrap_or(Path::new("/"));
-    for entry in std::fs::read_dir(directory)?.take(limits::PARTIAL_SEARCH_MAX) {
-        let other = entry?.file_name();
-        let is_part = names::is_partial_of(&other.to_string_lossy(), &base);
-        if is_part && other != name && target.directory.remove(&other).is_ok() {
-            older = true;
-        }
-    }
-    let file = match target.directory.create(name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            target.directory.open_file(name, true)?
-        }
-        created => created?,
-    };
-    let length = file.metadata()?.len();
-    Ok((file, length, older))
-}
-
-/// Bytes on their way to the disk.
-type Arrived = (Block, Vec<Bytes>);
-
-/// Fetches all blocks: over the first channel at once, over others as soon as they are open.
-async fn copy(
-    context: &Context,
-    path: &str,
-    target: &Target,
-    handle: &Handle,
-    size: u64,
-    part: &Part,
-) -> Result<(), TransferError> {
-    let block = context.sftp.read_block();
-    let window = Arc::new(Window::new(
-        part.start,
-        size,
-        block,
-        limits::TRANSFER_SPAN_BYTES,
-    ));
-    let (sender, arrived) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
-    let writing = tokio::task::spawn_blocking({
-        let (file, window) = (Arc::clone(&part.file), Arc::clone(&window));
-        let progress = Arc::clone(&context.progress);
-        move || write_blocks(&file, arrived, &window, &progress)
-    });
-    let fetched = fetch_all(context, path, handle, &window, sender).await;
-    // The writer ends with its queue, and knows best why nobody takes blocks any more.
-    let written = writing
-        .await
-        .map_err(|error| TransferError::Internal(error.to_string()))?;
-    written.map_err(|error| target.failed(&error))?;
-    fetched?;
-    if window.is_done() {
-        Ok(())
-    } else {
-        Err(TransferError::Internal("blocks are missing".to_owned()))
-    }
-}
-
-fn write_blocks(
-    file: &File,
-    mut arrived: mpsc::Receiver<Arrived>,
-    window: &Window,
-    progress: &super::Progress,
-) -> io::Result<()> {
-    while let Some((block, pieces)) = arrived.blocking_recv() {
-        let mut offset = block.offset;
-        for piece in &pieces {
-            file.write_all_at(piece, offset)?;
-            offset += piece.len() as u64;
-        }
-        progress.add_bytes(block.length);
-        window.arrived(block);
-    }
-    Ok(())
-}
-
-async fn fetch_all(
-    context: &Context,
-    path: &str,
-    handle: &Handle,
-    window: &Window,
-    sender: mpsc::Sender<Arrived>,
-) -> Result<(), TransferError> {
-    let mut others = FuturesUnordered::new();
-    let extra = lock(&context.ahead).len();
-    let depth = tree::in_flight(1 + extra);
-    for _ in 0..extra {
-        let sender = sender.clone();
-        others.push(async move {
-            let Some(sftp) = tree::another_channel(context).await else {
-                return Ok(());
-            };
-            let opened = async { sftp.open_read(path).await?.handle().await };
-            let Ok(handle) = opened.await else {
-                return Ok(());
-            };
-            let lane = Lane {
-                sftp: &sftp,
-                handle: &handle,
-                depth,
-                may_leave: true,
-            };
-            fetch(context, lane, path, window, sender).await
-        });
-    }
-    let lane = Lane {
-        sftp: &context.sftp,
-        handle,
-        depth,
-        may_leave: false,
-    };
-    let first = fetch(context, lane, path, window, sender);
-    tokio::pin!(first);
-    let mut first_done = false;
-    loop {
-        tokio::select! {
-            // Channels that are still being opened are not waited for.
-            () = window.done() => return Ok(()),
-            result = &mut first, if !first_done => {
-                result?;
-                first_done = true;
-            }
-            Some(result) = others.next(), if !others.is_empty() => {
-                let result: Result<(), TransferError> = result;
-                result?;
-            }
-        }
-        if first_done && others.is_empty() {
-            return Ok(());
-        }
-    }
-}
-
-/// One channel of several, with the file open on it.
-struct Lane<'a> {
-    sftp: &'a Sftp,
-    handle: &'a Handle,
-    /// Blocks under way at once.
-    depth: usize,
-    /// It is given up when calls wait for a channel.
-    may_leave: bool,
-}
-
-/// Fetches blocks over one channel until there are no more.
-async fn fetch(
-    context: &Context,
-    lane: Lane<'_>,
-    path: &str,
-    window: &Window,
-    sender: mpsc::Sender<Arrived>,
-) -> Result<(), TransferError> {
-    let Lane {
-        sftp,
-        handle,
-        depth,
-        may_leave,
-    } = lane;
-    let failed = |error| TransferError::sftp(path, error);
-    let (asked, mut answers) = mpsc::channel(depth);
-    let asking = async move {
-        while !(may_leave && context.pool.channels().is_contended()) {
-            let Some(block) = window.next().await else {
-                break;
-            };
-            let pending = sftp.read(handle, block.offset, block.length).await;
-            if asked.send((block, pending.map_err(failed)?)).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
-    let taking = async {
-        while let Some((block, pending)) = answers.recv().await {
-            let pieces = whole(sftp, handle, block.offset, block.length, pending)
-                .await
-                .map_err(failed)?;
-            let Some(pieces) = pieces else {
-                return Err(changed(path, "it became shorter".to_owned()));
-            };
-            if sender.send((block, pieces)).await.is_err() {
-                return Err(TransferError::Internal("the writer ended".to_owned()));
-            }
-        }
-        Ok(())
-    };
-    tokio::try_join!(asking, taking).map(|_| ())
-}
-
-/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
-/// ends before it.
-pub(super) async fn whole(
-    sftp: &Sftp,
-    handle: &Handle,
-    offset: u64,
-    wanted: u64,
-    pending: Pending,
-) -> Result<Option<Vec<Bytes>>, SftpError> {
-    let mut pieces = Vec::new();
-    let mut have = 0;
-    let mut answer = pending.data().await?;
-    loop {
-        let Some(more) = answer else { return Ok(None) };
-        let length: usize = more.iter().map(Bytes::len).sum();
-        have += length as u64;
-        if length == 0 || have > wanted {
-            return Err(SftpError::Protocol(format!(
-                "{length} bytes where {wanted} were asked for"
-            )));
-        }
-        pieces.extend(more);
-        if have == wanted {
-            return Ok(Some(pieces));
-        }
-        let next = sftp.read(handle, offset + have, wanted - have).await?;
-        answer = next.data().await?;
-    }
 }

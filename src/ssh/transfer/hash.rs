@@ -197,7 +197,7 @@ async fn hash_blocks(
     let hashing = async {
         let mut hasher = Sha256::new();
         while let Some((offset, wanted, pending)) = receiver.recv().await {
-            let pieces = super::download::whole(sftp, handle, offset, wanted, pending)
+            let pieces = super::download_blocks::whole(sftp, handle, offset, wanted, pending)
                 .await
                 .map_err(failed)?;
             let Some(pieces) = pieces else {

@@ -153,8 +153,7 @@ pub(super) fn set(file: &File, meta: Meta) -> io::Result<()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    modified: (i64, u64),
     inode: (u64, u64),
 }
 
@@ -162,8 +161,7 @@ impl Identity {
     pub(super) fn of(stat: &Stat) -> Self {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
             inode: (stat.st_dev, stat.st_ino),
         }
     }
@@ -189,8 +187,8 @@ pub(super) fn identity(file: &File) -> io::Result<Identity> {
 pub(super) fn meta(stat: &Stat) -> Meta {
     Meta {
         mode: stat.st_mode & 0o7777,
-        accessed: stat.st_atime as i64,
-        modified: stat.st_mtime as i64,
+        accessed: stat.st_atime,
+        modified: stat.st_mtime,
     }
 }
 

@@ -9,6 +9,8 @@
 //! one drop; then what is left of it is removed ([`run`]).
 
 mod download;
+mod download_blocks;
+mod download_part;
 mod error;
 mod hash;
 mod local;
@@ -19,6 +21,7 @@ mod tree;
 mod tree_download;
 mod tree_upload;
 mod upload;
+mod upload_blocks;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
