@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::ssh::transfer::LocalPolicy;
-
 /// Persistent SSH sessions as MCP tools for AI coding agents.
 ///
 /// Without a subcommand: an MCP server on stdio, to be started by an MCP client. Starting does nothing but
@@ -59,12 +57,6 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Which local paths transfers may touch.
-    pub fn local_policy(&self) -> LocalPolicy {
-        LocalPolicy::new(std::env::home_dir(), Some(self.store_path()))
-            .with_roots(self.local_root.clone())
-    }
-
     /// Where sessions are saved.
     pub fn store_path(&self) -> PathBuf {
         self.store.clone().unwrap_or_else(|| {

@@ -8,6 +8,7 @@ use mcp_ssh_sessions::actors::SupervisorHandle;
 use mcp_ssh_sessions::cli::{Cli, Command};
 use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
 use mcp_ssh_sessions::ssh::resolve::Resolver;
+use mcp_ssh_sessions::ssh::transfer::LocalPolicy;
 use mcp_ssh_sessions::store::Store;
 use mcp_ssh_sessions::{demo, doctor, limits, server, telemetry};
 
@@ -52,7 +53,9 @@ async fn serve(cli: &Cli) -> ExitCode {
         SupervisorHandle::start(Dialer::new(Arc::new(network)), Store::new(cli.store_path())).await;
     match started {
         Ok(supervisor) => {
-            let supervisor = supervisor.with_local_policy(cli.local_policy());
+            let policy = LocalPolicy::new(std::env::home_dir(), Some(cli.store_path()))
+                .with_roots(cli.local_root.clone());
+            let supervisor = supervisor.with_local_policy(policy);
             server::stdio::serve(supervisor).await
         }
         Err(error) => {

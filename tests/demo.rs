@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// The steps that have to be told, in their order.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "start",
     "connect",
     "exec",
@@ -28,6 +28,7 @@ const STEPS: [&str; 13] = [
     "timeout",
     "long output",
     "long job",
+    "files",
     "unknown host key",
     "lost link",
     "reconnect",
