@@ -90,6 +90,7 @@ const GROUPS: &[Group] = &[
     Group {
         name: "flood",
         measure: output::minute,
+        long: false,
     },
 ];
 

@@ -87,11 +87,7 @@ pub(crate) fn minute(lab: &mut Lab) -> Measured<Vec<Row>> {
             ours: format!("{grown:.1} MB ({flooded:.0} MB of output)"),
             theirs: None,
             ratio: None,
-            target: Target {
-                measured: grown,
-                at_most: 16.0,
-                unit: "MB",
-            },
+            target: Target::at_most(grown, 16.0, "MB"),
         },
         beside(&under_ours, &under_theirs),
     ])
