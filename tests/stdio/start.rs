@@ -13,7 +13,8 @@ use super::common::processes::descendants;
 use super::common::{bounded, host::Host};
 
 /// Every option with its variable, as the README has them.
-const OPTIONS: [(&str, &str); 3] = [
+const OPTIONS: [(&str, &str); 4] = [
+    ("--local-root", "MCP_SSH_LOCAL_ROOT"),
     ("--ssh-config", "MCP_SSH_CONFIG"),
     ("--store", "MCP_SSH_STORE"),
     ("--log", "MCP_SSH_LOG"),
