@@ -223,3 +223,31 @@ async fn the_end_of_the_program_leaves_nothing_behind() {
     .await;
     assert!(!world.there("big").exists());
 }
+
+#[tokio::test]
+async fn channels_of_a_transfer_give_way_to_commands() {
+    // With four channels the transfer would take them all, but for the one that ends commands.
+    let mut world = World::linked_with("MaxSessions 4").await;
+    let record = slow_upload(&mut world, 300, json!({})).await;
+    let job = record["job"].as_str().unwrap().to_owned();
+    eventually("the transfer to begin", || !world.litter().is_empty()).await;
+    for _ in 0..3 {
+        let started = Instant::now();
+        let result = world
+            .client
+            .succeed("ssh_exec", json!({"command": "echo there"}))
+            .await;
+        assert!(text(&result).contains("there"), "{result}");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+    let end = world
+        .client
+        .succeed("ssh_output", json!({"job": job, "waitMs": 25000}))
+        .await;
+    assert_eq!(end["_meta"][META]["state"], "done", "{end}");
+    assert!(fs::read(world.there("big")).unwrap() == content(300_000_000));
+}

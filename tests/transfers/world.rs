@@ -35,7 +35,12 @@ impl World {
 
     /// A host behind a link that can be disturbed.
     pub(crate) async fn linked() -> Self {
-        let sshd = Sshd::start_default().await;
+        Self::linked_with("").await
+    }
+
+    /// The same with lines of sshd_config(5).
+    pub(crate) async fn linked_with(config: &str) -> Self {
+        let sshd = Sshd::builder().config(config).start().await;
         let link = TcpLink::start(sshd.address()).await;
         Self::of(sshd, Some(link), &[]).await
     }
