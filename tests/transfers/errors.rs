@@ -135,6 +135,11 @@ async fn what_another_user_may_not_do_is_permission_denied() {
         .await;
     assert!(!world.there("x").exists() && !world.here("x").exists());
     assert!(world.litter().is_empty(), "{:?}", world.litter());
+    // What was never made is not promised to be removed.
+    let arguments = world.upload_arguments("a", "x", json!({"session": "user"}));
+    let result = world.client.call("ssh_upload", arguments).await;
+    let said = crate::common::client::text(&result);
+    assert!(!said.contains("temporary file"), "{said}");
 }
 
 /// A small file system of its own; it is unmounted when dropped.

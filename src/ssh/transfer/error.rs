@@ -145,11 +145,6 @@ impl TransferError {
         }
     }
 
-    /// Whether the link is gone, so that nothing on the host can be cleaned up now.
-    pub(super) fn is_loss(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::TimedOut(_))
-    }
-
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -321,8 +321,15 @@ async fn carry(context: &Context) -> Result<Summary, TransferError> {
 
 async fn clean_up(context: Context, error: TransferError, litter: &Litter) -> TransferFailure {
     let paths = std::mem::take(&mut *lock(&context.temporary));
-    let left = if error.is_loss() {
+    let left = if paths.is_empty() || context.pool.channels().connection().is_closed() {
         paths
+    } else if context.sftp.is_closed() {
+        // Only the channel is gone: another one can do this.
+        let deadline = Instant::now() + limits::TRANSFER_CLEANUP_TIMEOUT;
+        match context.pool.take(deadline).await {
+            Ok(sftp) => remove_all(&sftp, paths).await,
+            Err(_) => paths,
+        }
     } else {
         remove_all(&context.sftp, paths).await
     };

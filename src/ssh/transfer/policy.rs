@@ -154,28 +154,6 @@ impl LocalPolicy {
         Ok(path)
     }
 
-    /// Whether this resolved path may be read.
-    pub(super) fn check_source(&self, path: &Path) -> Result<(), TransferError> {
-        self.rules().check_roots(path)?;
-        let ssh = self.home.as_ref().map(|home| resolved(&home.join(".ssh")));
-        let is_public = |name: &OsStr| {
-            name.as_bytes().ends_with(b".pub")
-                || matches!(
-                    name.as_bytes(),
-                    b"config" | b"known_hosts" | b"authorized_keys"
-                )
-        };
-        let secret = ssh.is_some_and(|ssh| path.starts_with(ssh))
-            && path.file_name().is_some_and(|name| !is_public(name))
-            && path.is_file();
-        if secret {
-            let reason =
-                "files of ~/.ssh are not uploaded, except public keys, config and known_hosts";
-            return Err(TransferError::local(&shown(path), reason));
-        }
-        Ok(())
-    }
-
     /// Whether this path, whose directory is resolved, may be written.
     pub(super) fn check_target(&self, path: &Path) -> Result<(), TransferError> {
         let rules = self.rules();
@@ -208,6 +186,7 @@ impl LocalPolicy {
         }
         Rules {
             protected,
+            ssh: self.home.as_ref().map(|home| resolved(&home.join(".ssh"))),
             store: self.store.as_deref().map(resolved),
             roots: self.roots.iter().map(|root| resolved(root)).collect(),
         }
@@ -218,11 +197,34 @@ impl LocalPolicy {
 #[derive(Debug)]
 pub(super) struct Rules {
     protected: Vec<(PathBuf, &'static str)>,
+    /// `~/.ssh`.
+    ssh: Option<PathBuf>,
     store: Option<PathBuf>,
     roots: Vec<PathBuf>,
 }
 
 impl Rules {
+    /// Whether this path, whose links are resolved, may be read.
+    pub(super) fn check_source(&self, path: &Path) -> Result<(), TransferError> {
+        self.check_roots(path)?;
+        let is_public = |name: &OsStr| {
+            name.as_bytes().ends_with(b".pub")
+                || matches!(
+                    name.as_bytes(),
+                    b"config" | b"known_hosts" | b"authorized_keys"
+                )
+        };
+        let secret = self.ssh.as_ref().is_some_and(|ssh| path.starts_with(ssh))
+            && path.file_name().is_some_and(|name| !is_public(name))
+            && !path.is_dir();
+        if secret {
+            let reason =
+                "files of ~/.ssh are not uploaded, except public keys, config and known_hosts";
+            return Err(TransferError::local(&shown(path), reason));
+        }
+        Ok(())
+    }
+
     /// Whether this path, whose links are resolved, may be written.
     pub(super) fn check(&self, path: &Path) -> Result<(), TransferError> {
         self.check_roots(path)?;
@@ -385,7 +387,12 @@ mod tests {
         let policy = LocalPolicy::new(None, None).with_roots(vec![inside.clone()]);
         assert_eq!(policy.check_target(&inside.join("x")), Ok(()));
         assert!(policy.check_target(Path::new("/somewhere/x")).is_err());
-        assert!(policy.check_source(Path::new("/etc/hostname")).is_err());
+        assert!(
+            policy
+                .rules()
+                .check_source(Path::new("/etc/hostname"))
+                .is_err()
+        );
     }
 
     #[test]

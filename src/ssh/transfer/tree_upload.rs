@@ -62,6 +62,7 @@ struct Found {
 }
 
 fn walk(base: &Path, rules: &policy::LocalPolicy) -> Result<(Dir, Found), TransferError> {
+    let rules = rules.rules();
     let root = Dir::open(base).map_err(|error| TransferError::io(&policy::shown(base), &error))?;
     let mut found = Found::default();
     let mut waiting = vec![String::new()];
@@ -80,7 +81,7 @@ fn walk(base: &Path, rules: &policy::LocalPolicy) -> Result<(Dir, Found), Transf
             };
             let path = tree::below(&at, text);
             tree::check_depth(&path)?;
-            note(base, &root, path, rules, &mut found, &mut waiting)?;
+            note(base, &root, path, &rules, &mut found, &mut waiting)?;
         }
     }
     Ok((root, found))
@@ -90,7 +91,7 @@ fn note(
     base: &Path,
     root: &Dir,
     path: String,
-    rules: &policy::LocalPolicy,
+    rules: &policy::Rules,
     found: &mut Found,
     waiting: &mut Vec<String>,
 ) -> Result<(), TransferError> {
@@ -264,6 +265,9 @@ async fn link(context: &Context, remote: &str, node: &LinkNode) -> Result<(), Tr
             .await
     };
     if let Err(error) = made.await {
+        if matches!(error, SftpError::Status(_)) {
+            context.unregister(&temporary);
+        }
         return Err(remote::explain(context, &target.path, error, 0).await);
     }
     remote::commit(context, &temporary, &target.path).await?;

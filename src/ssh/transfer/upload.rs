@@ -160,7 +160,7 @@ fn find(path: &Path, given: &str, rules: &policy::LocalPolicy) -> Result<Found, 
     let real = path
         .canonicalize()
         .map_err(|error| TransferError::io(given, &error))?;
-    rules.check_source(&real)?;
+    rules.rules().check_source(&real)?;
     let shown = policy::shown(&real);
     if real.is_dir() {
         return Ok(Found::Directory(real));
@@ -244,16 +244,31 @@ async fn create(
     let made = async { context.sftp.create(temporary, 0o600).await?.handle().await };
     match made.await {
         Ok(handle) => Ok(handle),
-        Err(error) if error.code() == Some(status::NO_SUCH_FILE) && context.spec.recursive => {
+        Err(SftpError::Status(answer))
+            if answer.code == status::NO_SUCH_FILE && context.spec.recursive =>
+        {
             remote::make_directories(context, &target.directory).await?;
             let made = async { context.sftp.create(temporary, 0o600).await?.handle().await };
             match made.await {
                 Ok(handle) => Ok(handle),
-                Err(error) => Err(remote::explain(context, &target.path, error, 0).await),
+                Err(error) => Err(not_created(context, temporary, target, error).await),
             }
         }
-        Err(error) => Err(remote::explain(context, &target.path, error, 0).await),
+        Err(error) => Err(not_created(context, temporary, target, error).await),
     }
+}
+
+/// Why there is no temporary file. What the server refused to make need not be removed.
+async fn not_created(
+    context: &Context,
+    temporary: &str,
+    target: &Target,
+    error: SftpError,
+) -> TransferError {
+    if matches!(error, SftpError::Status(_)) {
+        context.unregister(temporary);
+    }
+    remote::explain(context, &target.path, error, 0).await
 }
 
 /// Size, mode and times, the disk, and a look at what is there: one round trip.
