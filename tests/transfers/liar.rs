@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mcp_ssh_sessions::demo::{
-    BoxFuture, CommandIo, CommandRunner, DemoServer, Exit, ServerOptions, generate_key,
+    BoxFuture, CommandIo, CommandRunner, DemoServer, Exit, LocalProcess, ServerOptions,
+    generate_key,
 };
 use russh::keys::ssh_key::LineEnding;
 use serde_json::{Value, json};
@@ -217,9 +218,14 @@ impl Drop for World {
 
 impl World {
     async fn start(lie: Lie) -> Self {
+        Self::with(Arc::new(Liar(lie))).await
+    }
+
+    /// A host that runs this.
+    async fn with(runner: Arc<dyn CommandRunner>) -> Self {
         let (host_key, user_key) = (generate_key(), generate_key());
         let options = ServerOptions::new(host_key.clone(), user_key.public_key().clone());
-        let server = DemoServer::new(options, Arc::new(Liar(lie)));
+        let server = DemoServer::new(options, runner);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let accepting = tokio::spawn(async move {
@@ -357,4 +363,30 @@ async fn names_that_lead_elsewhere_are_refused() {
     let result = world.download("tree", "copy").await;
     assert_ne!(result["isError"], json!(true), "{}", text(&result));
     assert_eq!(files(&world.target()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_posix_rename_replaces_a_file_in_steps() {
+    let remote = readable_directory();
+    let mut world = World::with(Arc::new(LocalProcess::new(remote.path()))).await;
+    let source = world.directory.path().join("source");
+    for (round, bytes) in [content(10), content(700_000), content(5)]
+        .iter()
+        .enumerate()
+    {
+        fs::write(&source, bytes).unwrap();
+        let arguments = json!({"localPath": source, "remotePath": "file", "verify": "sha256"});
+        let result = world.client.succeed("ssh_upload", arguments).await;
+        assert!(fs::read(remote.path().join("file")).unwrap() == *bytes);
+        assert_eq!(
+            text(&result).contains("no posix-rename"),
+            round > 0,
+            "{}",
+            text(&result)
+        );
+        assert_eq!(files(remote.path()).len(), 1, "nothing is left behind");
+    }
+    let arguments = json!({"localPath": source, "remotePath": "file", "overwrite": false});
+    let result = world.client.call("ssh_upload", arguments).await;
+    assert_eq!(error_code(&result), "remotePathError", "{}", text(&result));
 }
