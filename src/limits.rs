@@ -147,6 +147,43 @@ pub const KILL_TIMEOUT: Duration = Duration::from_secs(12);
 pub const STDIO_LINE_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Calls under way at once from one stdio client.
 pub const STDIO_CALLS_MAX: usize = 256;
+/// Bytes of the body of one HTTP request.
+pub const HTTP_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a body over its limit that are still read, so that its sender gets to see the answer.
+pub const HTTP_BODY_DRAIN_BYTES: usize = 4 * 1024 * 1024;
+/// Time for the headers of one HTTP request, and for the next request of an idle connection.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the headers of one HTTP request: a token, a few names.
+pub const HTTP_HEADER_MAX_BYTES: usize = 64 * 1024;
+/// Time for the whole body of one HTTP request.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that an HTTP client may take no bytes of an answer before its connection is closed.
+pub const HTTP_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// HTTP connections at once: 200 clients with ten calls and a stream each fit. Fewer, where the process may
+/// open fewer files.
+pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// Open files that the daemon asks the system for, if it may: two for each connection.
+pub const HTTP_OPEN_FILES: u64 = 16_384;
+/// Pause after a connection could not be accepted, for example for want of open files.
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time for the last answers to leave when the daemon ends.
+pub const HTTP_END_GRACE: Duration = Duration::from_millis(150);
+/// MCP sessions at once of clients whose protocol has them (before 2026-07-28), both transports together.
+pub const LEGACY_SESSIONS_MAX: usize = 256;
+/// Time without a message after which such a session of streamable HTTP ends.
+pub const LEGACY_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// Calls under way at once in one session of the legacy SSE transport.
+pub const LEGACY_SSE_CALLS_MAX: usize = 256;
+/// Messages that wait for a client of the legacy SSE transport which does not read, and for the service.
+pub const LEGACY_SSE_QUEUE: usize = 64;
+/// Time between two signs of life on an event stream: below the idle limits of common proxies.
+pub const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes of a token file, and of the token in it.
+pub const TOKEN_MAX_BYTES: u64 = 4096;
+/// Smallest token: 128 bits as hexadecimal digits are twice as long.
+pub const TOKEN_MIN_BYTES: usize = 16;
+/// Time between two rounds in which recorded durations are folded into their histograms.
+pub const METRICS_UPKEEP: Duration = Duration::from_secs(30);
 /// Time for the sessions to end after EOF, SIGINT or SIGTERM: the whole end takes less than a second.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 

@@ -30,9 +30,12 @@ use rmcp::model::{CallToolResult, JsonObject, MetaObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::error::ToolError;
 use crate::actors::SupervisorHandle;
+use crate::metrics::{self, CallOutcome};
 
 /// What the client's model reads before it sees any tool (some clients show it nothing else at first).
 pub const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -84,6 +87,7 @@ pub struct Catalog {
 }
 
 struct Entry {
+    name: &'static str,
     definition: rmcp::model::Tool,
     properties: Arc<JsonObject>,
     run: Run,
@@ -123,6 +127,11 @@ impl Catalog {
             .collect()
     }
 
+    /// The names of all tools.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.tools.iter().map(|entry| entry.name).collect()
+    }
+
     /// Serves a call, or says that there is no such tool.
     pub fn call(
         &self,
@@ -160,6 +169,7 @@ fn entry<T: Tool>() -> Entry {
         definition.meta = Some(meta);
     }
     Entry {
+        name: T::NAME,
         definition,
         properties,
         run: run::<T>,
@@ -182,12 +192,25 @@ fn run<T: Tool>(
     arguments: JsonObject,
 ) -> BoxFuture<'static, CallToolResult> {
     Box::pin(async move {
+        let (begun, cancelled) = (Instant::now(), call.context.ct.clone());
         let result = match args::parse::<T::Parameters>(T::NAME, &properties, arguments) {
             Ok(parameters) => T::call(call, parameters).await,
             Err(error) => Err(error),
         };
-        result.unwrap_or_else(ToolError::into_result)
+        let result = result.unwrap_or_else(ToolError::into_result);
+        metrics::tool_call_ended(T::NAME, outcome(&result, &cancelled), begun.elapsed());
+        result
     })
+}
+
+fn outcome(result: &CallToolResult, cancelled: &CancellationToken) -> CallOutcome {
+    if cancelled.is_cancelled() {
+        CallOutcome::Cancelled
+    } else if result.is_error == Some(true) {
+        CallOutcome::Error
+    } else {
+        CallOutcome::Ok
+    }
 }
 
 #[cfg(test)]
