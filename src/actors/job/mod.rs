@@ -23,6 +23,7 @@ use super::report::{CommandReport, ExecRequest, Outcome};
 use super::session::message::{QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
+use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::ssh::channel::Channels;
 use crate::ssh::command::{self, CommandLine};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
@@ -93,6 +94,8 @@ pub(crate) struct JobState {
     handed_over: bool,
     stoppers: Vec<RpcReplyPort<()>>,
     timed_out: Option<Duration>,
+    /// Its end was counted, or will be under its next number.
+    counted: bool,
     /// Ends the timers and the watch on the caller with the actor.
     _ended: DropGuard,
     /// Ends the command if the actor is dropped in the middle.
@@ -141,6 +144,7 @@ impl Actor for JobActor {
             handed_over: false,
             stoppers: Vec::new(),
             timed_out: None,
+            counted: false,
             _ended: ended.drop_guard(),
         })
     }
@@ -179,6 +183,7 @@ impl Drop for JobState {
     fn drop(&mut self) {
         if self.record.ended().is_none() {
             self.note_ended(Err(self.failed()), false);
+            self.count(Err(&self.failed()));
         }
     }
 }
@@ -215,6 +220,7 @@ impl JobState {
         if let Err(error) = &answer {
             self.note_ended(Err(error.clone()), false);
         }
+        self.count(answer.as_ref().map(|report| &report.outcome));
         // Escapes make text longer, so less than was asked for may fit into the result.
         let shown_whole = self
             .exec
@@ -243,6 +249,7 @@ impl JobState {
         if self.exec.sent_before || self.handed_over || self.stop.is_cancelled() {
             return Some(Err(SessionError::LostBeforeSend(reason)));
         }
+        self.counted = true;
         let exec = QueuedExec {
             request: self.exec.request.clone(),
             reply: self.caller.take(),
@@ -257,6 +264,13 @@ impl JobState {
         });
         let _ = self.session.send_message(SessionMessage::Requeue(exec));
         None
+    }
+
+    fn count(&mut self, outcome: Result<&Outcome, &SessionError>) {
+        if !std::mem::replace(&mut self.counted, true) {
+            let took = self.record.running_for();
+            metrics::command_ended(CommandTool::Exec, counted_as(outcome), took);
+        }
     }
 
     fn given_up(&self) -> SessionError {
@@ -336,6 +350,18 @@ impl JobState {
             words
         };
         Some(crate::ssh::error::quoted(words))
+    }
+}
+
+fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
+    match outcome {
+        Ok(Outcome::Exited(_)) => CommandOutcome::Exited,
+        Ok(Outcome::Signaled(_)) => CommandOutcome::Signaled,
+        Ok(Outcome::TimedOut { .. }) => CommandOutcome::TimedOut,
+        Ok(Outcome::Cancelled(_)) => CommandOutcome::Cancelled,
+        Ok(Outcome::ConnectionLost(_)) => CommandOutcome::ConnectionLost,
+        Err(error) if error.fate() == Fate::NotSent => CommandOutcome::NotRun,
+        Ok(Outcome::Running) | Err(_) => CommandOutcome::Failed,
     }
 }
 

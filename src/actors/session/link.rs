@@ -13,6 +13,7 @@ use super::state::{self, AfterFailure, Link, Past, Up};
 use crate::actors::error::SessionError;
 use crate::actors::supervisor::message::SupervisorMessage;
 use crate::limits;
+use crate::metrics::{self, Dial};
 use crate::ssh::channel::Channels;
 use crate::ssh::connection::Connection;
 use crate::ssh::credentials::Credentials;
@@ -62,6 +63,12 @@ impl SessionState {
         result: Result<Arc<Connection>, SshError>,
         took: Duration,
     ) {
+        let dial = match self.past {
+            Past::WasUp => Dial::Again,
+            Past::New | Past::Saved => Dial::First,
+        };
+        let counted = result.as_ref().map(|_| ()).map_err(SshError::code);
+        metrics::dial_ended(dial, counted, took);
         match result {
             Ok(connection) => self.up(connection, took).await,
             Err(error) => self.dial_failed(error),

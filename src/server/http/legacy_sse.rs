@@ -111,20 +111,24 @@ where
             calls,
             end: end.clone(),
         };
-        let (handler, sessions, ended) = (self.handler.clone(), self.sessions.clone(), end.clone());
+        let stream = Events {
+            events,
+            _end: end.clone().drop_guard(),
+            _listed: Listed {
+                sessions: self.sessions.clone(),
+                id,
+            },
+        };
+        let handler = self.handler.clone();
         tokio::spawn(async move {
-            match serve_server_with_ct(handler, transport, ended).await {
+            match serve_server_with_ct(handler, transport, end).await {
                 Ok(running) => drop(running.waiting().await),
                 // It left before it had said anything.
                 Err(error) => tracing::debug!(%error, "a legacy session did not start"),
             }
-            sessions.lock().remove(&id);
+            // Calls that were under way have had some seconds to end by then.
             drop(permit);
         });
-        let stream = Events {
-            events,
-            _end: end.drop_guard(),
-        };
         let keep_alive = KeepAlive::new().interval(limits::SSE_KEEP_ALIVE);
         Sse::new(stream).keep_alive(keep_alive).into_response()
     }
@@ -220,6 +224,19 @@ impl Calls {
 struct Events {
     events: mpsc::Receiver<Event>,
     _end: DropGuard,
+    _listed: Listed,
+}
+
+/// Takes a session off the list, so that no message is taken that nobody would answer.
+struct Listed {
+    sessions: Sessions,
+    id: String,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.sessions.lock().remove(&self.id);
+    }
 }
 
 impl Stream for Events {
