@@ -7,11 +7,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::get;
-use rmcp::ServerHandler;
-use rmcp::model::{ClientRequest, JsonRpcMessage};
+use rmcp::model::{ClientRequest, ErrorCode, GetMeta, JsonRpcMessage, ProtocolVersion};
+use rmcp::service::RxJsonRpcMessage;
 use rmcp::transport::streamable_http_server::{
     SessionManager, StreamableHttpServerConfig, StreamableHttpService,
 };
+use rmcp::{RoleServer, ServerHandler};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::body;
@@ -22,6 +24,7 @@ use crate::limits;
 use crate::metrics::{self, HttpRejection};
 use crate::server::codec::{self, Incoming};
 
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 const SESSION_ID: &str = "mcp-session-id";
 /// Server error of JSON-RPC 2.0 section 5.1: no room for another client.
 const TOO_MANY_SESSIONS: i32 = -32000;
@@ -100,6 +103,11 @@ where
             }
             Incoming::Rejected(error) => return malformed(&error),
         };
+        if let Some(id) = removed(&parts.headers, &message) {
+            let text = "initialize is not part of this protocol version; see server/discover";
+            let error = codec::error(ErrorCode::METHOD_NOT_FOUND.0, text, Some(id));
+            return reply::json(StatusCode::NOT_FOUND, &error);
+        }
         if let Some(id) = LegacySse::<S>::session_of(&parts.uri) {
             return self.legacy.receive(id, *message).await;
         }
@@ -146,7 +154,30 @@ fn session_id(headers: &HeaderMap) -> Option<&str> {
     headers.get(SESSION_ID)?.to_str().ok()
 }
 
-fn malformed(error: &serde_json::Value) -> Response<Body> {
+/// The id of an `initialize` that says of itself, in header and body, that it is of a version without one. rmcp
+/// reads it as the handshake of an older version that misses its parameters.
+fn removed(headers: &HeaderMap, message: &RxJsonRpcMessage<RoleServer>) -> Option<Value> {
+    let JsonRpcMessage::Request(request) = message else {
+        return None;
+    };
+    let named = headers.get(PROTOCOL_VERSION)?.as_bytes();
+    let is_modern = |version: &str| {
+        let without = ProtocolVersion::V_2026_07_28;
+        version == without.as_str() && named == version.as_bytes()
+    };
+    let is_initialize = match &request.request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::CustomRequest(custom) => custom.method == "initialize",
+        _ => false,
+    };
+    let meta = request.request.get_meta();
+    let version = meta.protocol_version()?;
+    (is_initialize && is_modern(version.as_str()))
+        .then(|| serde_json::to_value(&request.id).ok())
+        .flatten()
+}
+
+fn malformed(error: &Value) -> Response<Body> {
     metrics::http_rejected(HttpRejection::Malformed);
     reply::json(StatusCode::BAD_REQUEST, error)
 }
