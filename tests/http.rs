@@ -20,6 +20,8 @@ mod guard;
 mod mcp;
 #[path = "http/metrics.rs"]
 mod metrics;
+#[path = "http/prometheus.rs"]
+mod prometheus;
 #[path = "http/request.rs"]
 mod request;
 #[path = "http/start.rs"]

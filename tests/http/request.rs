@@ -206,3 +206,20 @@ impl Raw {
             .unwrap_or_else(|| panic!("no status: {line:?}"))
     }
 }
+
+/// A GET of another server: its status and body, or nothing if it does not answer.
+pub(crate) async fn fetch(address: &str, path: &str) -> Option<(u16, String)> {
+    let fetching = async {
+        let stream = TcpStream::connect(address).await.ok()?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        let request = Request::builder().uri(path).header("host", address);
+        let request = request.body(Full::new(Bytes::new())).ok()?;
+        let response = sender.send_request(request).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        connection.abort();
+        Some((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    bounded("an answer", fetching).await
+}
