@@ -40,6 +40,15 @@ impl DaemonBuilder {
         self.arg("--ssh-config").arg(path)
     }
 
+    /// Runs a copy of the binary.
+    pub fn program(mut self, path: &Path) -> Self {
+        let arguments: Vec<_> = self.command.get_args().map(OsStr::to_owned).collect();
+        let mut command = base(path, self.home.path());
+        command.args(arguments);
+        self.command = command;
+        self
+    }
+
     /// Runs as another user, who must be able to enter everything that is named.
     pub fn uid(mut self, uid: u32) -> Self {
         self.command.uid(uid).gid(uid);
@@ -102,6 +111,20 @@ impl DaemonBuilder {
     }
 }
 
+/// A command with next to no environment.
+fn base(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
 /// A running daemon; dropping it kills it and what it has started.
 #[derive(Debug)]
 pub struct Daemon {
@@ -115,17 +138,8 @@ impl Daemon {
     /// A daemon with a home directory of its own and next to no environment.
     pub fn builder() -> DaemonBuilder {
         let home = readable_directory();
-        let mut command = Command::new(BINARY);
-        command
-            .env_clear()
-            .env("HOME", home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .current_dir(home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
         DaemonBuilder {
-            command,
+            command: base(Path::new(BINARY), home.path()),
             home: Arc::new(home),
             port: 0,
         }
