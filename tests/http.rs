@@ -10,6 +10,8 @@ mod common;
 
 #[path = "http/bodies.rs"]
 mod bodies;
+#[path = "http/browser.rs"]
+mod browser;
 #[path = "http/clients.rs"]
 mod clients;
 #[path = "http/end.rs"]
