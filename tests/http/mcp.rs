@@ -1,5 +1,7 @@
 //! Clients of the three transports, small enough to see what goes over the wire.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
 
 use super::common::client::{MODERN_VERSION, modern};
@@ -71,7 +73,9 @@ pub(crate) async fn succeed(daemon: &Daemon, tool: &str, arguments: Value) -> Va
 
 /// A client of streamable HTTP with a session.
 pub(crate) struct Streamable {
-    pub(crate) id: String,
+    id: String,
+    /// The id of the next request: one of its own for each.
+    next: AtomicU64,
 }
 
 impl Streamable {
@@ -89,7 +93,8 @@ impl Streamable {
             answer["result"]["protocolVersion"], LEGACY_VERSION,
             "{answer}"
         );
-        let client = Self { id };
+        let next = AtomicU64::new(2);
+        let client = Self { id, next };
         let reply = client
             .post(daemon, notification("notifications/initialized"))
             .await;
@@ -107,7 +112,8 @@ impl Streamable {
     }
 
     pub(crate) async fn begin(&self, daemon: &Daemon, tool: &str, arguments: Value) -> Reply {
-        let body = request(ID, "tools/call", call_of(tool, arguments));
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let body = request(id, "tools/call", call_of(tool, arguments));
         self.post(daemon, body).await
     }
 

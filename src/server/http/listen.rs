@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::guard::{Connection, Guard};
-use super::peer::{self, Peer};
+use super::peer::{Peer, Peers};
 use super::stall::StallGuard;
 use crate::limits;
 use crate::metrics::{self, HttpRejection};
@@ -39,6 +39,7 @@ pub async fn listen(
     let slots = Arc::new(Semaphore::new(connections_max()));
     let connections = TaskTracker::new();
     let server = Server {
+        peers: guard.asks_for_peers().then(Peers::start),
         guard,
         router,
         closing,
@@ -85,6 +86,8 @@ fn connections_max() -> usize {
 #[derive(Clone)]
 struct Server {
     guard: Guard,
+    /// None where a token decides.
+    peers: Option<Peers>,
     router: Router,
     closing: CancellationToken,
 }
@@ -113,10 +116,9 @@ impl Server {
         let Ok(local) = stream.local_addr() else {
             return;
         };
-        let peer = if self.guard.asks_for_peers() {
-            peer::look_up(peer, local).await
-        } else {
-            Peer::Ours
+        let peer = match &self.peers {
+            Some(peers) => peers.look_up(peer, local).await,
+            None => Peer::Ours,
         };
         let connection = Connection { local, peer };
         let service = service_fn(|request| self.answer(request, connection));

@@ -2,7 +2,12 @@
 //!
 //! Only on Linux. Elsewhere nothing tells, and a token is the way to keep other users out.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::limits;
 
 /// What is known of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +23,83 @@ const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// Column `st` of a connection that both ends hold open.
 const ESTABLISHED: &str = "01";
 
-/// Looks up who has opened a connection from `peer` to `local`.
-pub(super) async fn look_up(peer: SocketAddr, local: SocketAddr) -> Peer {
-    if !cfg!(target_os = "linux") || !peer.ip().to_canonical().is_loopback() {
-        return Peer::Ours;
+/// Looks peers up. Reading the tables takes the kernel longer the more connections there are, so that all who ask
+/// while one reading goes on share the next one.
+#[derive(Debug, Clone)]
+pub(super) struct Peers {
+    questions: mpsc::Sender<Question>,
+}
+
+/// Who has opened the connection from `peer` to `local`?
+#[derive(Debug)]
+struct Question {
+    peer: SocketAddr,
+    local: SocketAddr,
+    answer: oneshot::Sender<Peer>,
+}
+
+impl Peers {
+    /// Starts; ends with the last clone of this.
+    pub(super) fn start() -> Self {
+        let (questions, receiver) = mpsc::channel(limits::HTTP_CONNECTIONS_MAX);
+        tokio::spawn(answer_all(receiver));
+        Self { questions }
     }
-    for table in TABLES {
-        // A table that is missing (no IPv6) lists nothing.
-        let text = tokio::fs::read_to_string(table).await.unwrap_or_default();
-        if let Some(uid) = owner(&text, peer, local) {
-            return judge(uid, rustix::process::geteuid().as_raw());
+
+    /// Who has opened a connection. The tables are read after this was asked.
+    pub(super) async fn look_up(&self, peer: SocketAddr, local: SocketAddr) -> Peer {
+        if !cfg!(target_os = "linux") || !peer.ip().to_canonical().is_loopback() {
+            return Peer::Ours;
+        }
+        let (answer, answered) = oneshot::channel();
+        let question = Question {
+            peer,
+            local,
+            answer,
+        };
+        // Whoever cannot be asked about is nobody.
+        match self.questions.send(question).await {
+            Ok(()) => answered.await.unwrap_or(Peer::Foreign),
+            Err(_) => Peer::Foreign,
         }
     }
-    Peer::Foreign
+}
+
+async fn answer_all(mut receiver: mpsc::Receiver<Question>) {
+    let own = rustix::process::geteuid().as_raw();
+    while let Some(first) = receiver.recv().await {
+        let mut questions = vec![first];
+        while let Ok(another) = receiver.try_recv() {
+            questions.push(another);
+        }
+        let owners = tokio::task::spawn_blocking(read_owners).await;
+        let owners = owners.unwrap_or_default();
+        for Question {
+            peer,
+            local,
+            answer,
+        } in questions
+        {
+            let uid = owners.get(&(canonical(peer), canonical(local)));
+            // The connection may have ended meanwhile.
+            let _ = answer.send(uid.map_or(Peer::Foreign, |uid| judge(*uid, own)));
+        }
+    }
+}
+
+/// An address and a port.
+type End = (IpAddr, u16);
+/// The uid of each socket by its own end and its other end.
+type Owners = HashMap<(End, End), u32>;
+
+fn read_owners() -> Owners {
+    let mut owners = Owners::new();
+    for table in TABLES {
+        // A table that is missing (no IPv6) lists nothing.
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        owners.extend(text.lines().skip(1).filter_map(owner));
+    }
+    owners
 }
 
 const fn judge(uid: u32, own: u32) -> Peer {
@@ -41,41 +110,41 @@ const fn judge(uid: u32, own: u32) -> Peer {
     }
 }
 
-/// The uid of the socket whose own end is `peer` and whose other end is `local`.
+/// A line of a table.
 ///
 /// Only of an established connection: a socket that its process has closed is listed under uid 0 for a while,
 /// and would pass for root with what it has sent before.
-fn owner(table: &str, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let (own, other) = (fields.next()?, fields.next()?);
-        let state = fields.next()?;
-        let uid = fields.nth(3)?;
-        let inode = fields.nth(1)?;
-        let is_it = address(own)? == canonical(peer)
-            && address(other)? == canonical(local)
-            && state == ESTABLISHED
-            && inode != "0";
-        is_it.then(|| uid.parse().ok()).flatten()
-    })
+fn owner(line: &str) -> Option<((End, End), u32)> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (own, other) = (fields.next()?, fields.next()?);
+    let state = fields.next()?;
+    let uid = fields.nth(3)?;
+    let inode = fields.nth(1)?;
+    if state != ESTABLISHED || inode == "0" {
+        return None;
+    }
+    Some(((address(own)?, address(other)?), uid.parse().ok()?))
 }
 
-fn canonical(address: SocketAddr) -> (IpAddr, u16) {
+fn canonical(address: SocketAddr) -> End {
     (address.ip().to_canonical(), address.port())
 }
 
 /// `0100007F:1F90`: words of four bytes in the machine's order, then the port.
-fn address(text: &str) -> Option<(IpAddr, u16)> {
+fn address(text: &str) -> Option<End> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    let mut bytes = Vec::with_capacity(16);
-    for at in (0..ip.len()).step_by(8) {
-        let word = u32::from_str_radix(ip.get(at..at + 8)?, 16).ok()?;
-        bytes.extend(word.to_ne_bytes());
-    }
-    let ip = match bytes.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
-        16 => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_canonical(),
+    let word = |at: usize| {
+        let word = u32::from_str_radix(ip.get(8 * at..8 * at + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    let ip = match ip.len() {
+        8 => IpAddr::from(word(0)?),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Ipv6Addr::from(bytes).to_canonical()
+        }
         _ => return None,
     };
     Some((ip, port))
@@ -85,27 +154,22 @@ fn address(text: &str) -> Option<(IpAddr, u16)> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
-
-    fn table(state: &str, uid: u32, inode: u32) -> String {
+    fn line(state: &str, uid: u32, inode: u32) -> String {
         let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
         format!(
-            "{HEAD}   0: {loopback:08X}:9C40 {loopback:08X}:1E2A {state} 00000000:00000000 00:00000000 00000000 {uid:>5}        0 {inode} 1 0000000000000000 20 4 30 10 -1\n"
+            "   0: {loopback:08X}:9C40 {loopback:08X}:1E2A {state} 00000000:00000000 00:00000000 00000000 {uid:>5}        0 {inode} 1 0000000000000000 20 4 30 10 -1"
         )
     }
 
     #[test]
-    fn the_owner_of_an_open_connection_is_found_and_of_no_other() {
-        let peer = "127.0.0.1:40000".parse().unwrap();
-        let local = "127.0.0.1:7722".parse().unwrap();
-        let other = "127.0.0.1:40001".parse().unwrap();
-        assert_eq!(owner(&table("01", 1000, 5), peer, local), Some(1000));
-        assert_eq!(owner(&table("01", 1000, 5), other, local), None);
-        assert_eq!(owner(&table("01", 1000, 5), local, peer), None);
+    fn the_owner_of_an_open_connection_is_read_and_of_no_other() {
+        let own = ("127.0.0.1".parse().unwrap(), 40000);
+        let other = ("127.0.0.1".parse().unwrap(), 7722);
+        assert_eq!(owner(&line("01", 1000, 5)), Some(((own, other), 1000)));
         // Closed by its process: listed as root's.
-        assert_eq!(owner(&table("05", 0, 0), peer, local), None);
-        assert_eq!(owner(&table("01", 0, 0), peer, local), None);
-        assert_eq!(owner("", peer, local), None);
+        assert_eq!(owner(&line("05", 0, 0)), None);
+        assert_eq!(owner(&line("01", 0, 0)), None);
+        assert_eq!(owner(""), None);
     }
 
     #[test]
@@ -133,13 +197,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_of_this_process_is_ours() {
+        let peers = Peers::start();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
         let client = tokio::net::TcpStream::connect(local).await.unwrap();
         let (_server, peer) = listener.accept().await.unwrap();
-        assert_eq!(look_up(peer, local).await, Peer::Ours);
+        let (one, two) = tokio::join!(peers.look_up(peer, local), peers.look_up(peer, local));
+        assert_eq!([one, two], [Peer::Ours; 2]);
         drop(client);
         // Whoever has gone is nobody.
-        assert_eq!(look_up(peer, local).await, Peer::Foreign);
+        assert_eq!(peers.look_up(peer, local).await, Peer::Foreign);
     }
 }
