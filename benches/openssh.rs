@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use support::lab::Lab;
 use support::table::{self, Row};
-use support::{Measured, connect, exec, memory, output, start};
+use support::{Measured, connect, daemon, exec, memory, output, start};
 
 /// What cargo passes to a benchmark; without it this is `cargo test --all-targets`.
 const BENCH_FLAG: &str = "--bench";
@@ -42,6 +42,10 @@ const GROUPS: &[Group] = &[
     Group {
         name: "exec-50ms",
         measure: exec::far,
+    },
+    Group {
+        name: "http",
+        measure: daemon::http,
     },
     Group {
         name: "connect",

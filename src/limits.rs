@@ -166,8 +166,8 @@ pub const HTTP_CONNECTIONS_MAX: usize = 4096;
 pub const HTTP_OPEN_FILES: u64 = 16_384;
 /// Pause after a connection could not be accepted, for example for want of open files.
 pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Time for the last answers to leave when the daemon ends.
-pub const HTTP_END_GRACE: Duration = Duration::from_millis(150);
+/// Time for the last answers to leave when the daemon ends, and once more for its streams to end.
+pub const HTTP_END_GRACE: Duration = Duration::from_millis(100);
 /// MCP sessions at once of clients whose protocol has them (before 2026-07-28), both transports together.
 pub const LEGACY_SESSIONS_MAX: usize = 256;
 /// Time without a message after which such a session of streamable HTTP ends.

@@ -6,6 +6,7 @@ pub(crate) mod samples;
 pub(crate) mod table;
 
 pub(crate) mod connect;
+pub(crate) mod daemon;
 pub(crate) mod exec;
 pub(crate) mod memory;
 pub(crate) mod output;

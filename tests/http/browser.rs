@@ -195,7 +195,7 @@ async fn a_rebound_name_gets_nothing() {
             .expect("a page in time")
             .unwrap();
     }
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     for text in &seen[..2] {
         assert!(text.contains("does not go by that Host"), "{text}");
         assert!(

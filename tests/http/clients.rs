@@ -129,7 +129,7 @@ async fn two_hundred_clients_with_ten_calls_each_get_their_answers() {
     assert_eq!(times.len(), CLIENTS * CALLS);
     let at = |part: usize| times[times.len() * part / 100];
     let most = times.last().unwrap();
-    println!(
+    eprintln!(
         "{} calls: p50 {:?}, p99 {:?}, most {most:?}; /health {health_took:?}",
         times.len(),
         at(50),

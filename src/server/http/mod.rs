@@ -37,11 +37,13 @@ use std::process::ExitCode;
 use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::McpServer;
 use super::signals::termination;
 use crate::actors::SupervisorHandle;
+use crate::limits;
 
 /// A bad option, as in most command line tools.
 const EXIT_USAGE: u8 = 2;
@@ -79,18 +81,28 @@ async fn run(supervisor: SupervisorHandle, options: HttpOptions) -> Result<(), (
     // Before the first line on stderr, after which a signal may come.
     let terminated = termination();
     let (listener, address) = bind(options.address).await.map_err(failure)?;
+    if token.is_none() && cfg!(not(target_os = "linux")) {
+        eprintln!(
+            "warning: this system does not tell who is at the other end of a connection, so every local user is served; --token-file FILE keeps others out"
+        );
+    }
     let recorder = metrics::Recorder::install().map_err(failure)?;
     let guard = Guard::new(token, options.allow_hosts);
     let stop = CancellationToken::new();
     let router = routes(McpServer::new(supervisor.clone()), stop.clone())
         .merge(observation(supervisor.clone(), recorder));
     eprintln!("listening on http://{address}/mcp");
-    let serving = tokio::spawn(listen(listener, guard, router, stop.clone()));
+    let closing = CancellationToken::new();
+    let mut serving = tokio::spawn(listen(listener, guard, router, closing.clone()));
     terminated.await;
     // No connection is taken any more, and calls are answered while their sessions end.
-    stop.cancel();
+    closing.cancel();
     supervisor.shut_down().await;
-    let _ = tokio::time::timeout(crate::limits::HTTP_END_GRACE, serving).await;
+    if timeout(limits::HTTP_END_GRACE, &mut serving).await.is_err() {
+        // What is left are streams that have no end of their own.
+        stop.cancel();
+        let _ = timeout(limits::HTTP_END_GRACE, serving).await;
+    }
     Ok(())
 }
 

@@ -83,7 +83,8 @@ fn hosts() {
 #[test]
 fn a_host_stands_there_once_and_agrees_with_the_request_line() {
     let ours = ("host", "localhost:7722");
-    let rows: [(&str, &[(&str, &str)], Result<(), Refusal>); 4] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<(), Refusal>);
+    let rows: [Row<'_>; 4] = [
         ("/mcp", &[], Err(Refusal::NoHost)),
         ("/mcp", &[ours, ours], Err(Refusal::NoHost)),
         ("http://evil.example/mcp", &[ours], Err(Refusal::Host)),
