@@ -55,6 +55,18 @@ impl DaemonBuilder {
         self
     }
 
+    /// May have only so many files open.
+    pub fn open_files(mut self, most: u32) -> Self {
+        let arguments: Vec<_> = self.command.get_args().map(OsStr::to_owned).collect();
+        let mut command = base(Path::new("/bin/sh"), self.home.path());
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""));
+        command.arg(BINARY).args(arguments);
+        self.command = command;
+        self
+    }
+
     /// Listens where an earlier daemon did.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;

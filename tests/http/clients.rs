@@ -16,11 +16,12 @@ use mcp_ssh_sessions::server::http::{Guard, listen, routes};
 
 use super::common::client::{stream, text};
 use super::common::daemon::Daemon;
-use super::common::eventually;
 use super::common::host::Host;
 use super::common::sshd::Sshd;
+use super::common::{bounded, eventually};
 use super::mcp::{self, Sse, Streamable};
 use super::request::ask;
+use super::world;
 
 const SESSIONS: usize = 50;
 const CLIENTS: usize = 200;
@@ -137,6 +138,77 @@ async fn two_hundred_clients_with_ten_calls_each_get_their_answers() {
     );
     let health = ask(&daemon, "GET", "/health").get().await.json().await;
     assert_eq!(health["sessions"]["ready"], SESSIONS, "{health}");
+}
+
+/// A client that asks for much and reads nothing holds up itself.
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_nobody_else() {
+    let (_host, daemon) = world().await;
+    mcp::succeed(&daemon, "ssh_connect", json!({"host": "test"})).await;
+    let mut sse = Sse::open(&daemon).await;
+    let much =
+        json!({"command": "head -c 200000 /dev/zero | tr '\\0' x", "maxOutputBytes": 262144});
+    let streamable = Streamable::open(&daemon).await;
+    let mut unread = Vec::new();
+    for id in 0..30 {
+        sse.begin(&daemon, 100 + id, "ssh_exec", much.clone()).await;
+        unread.push(streamable.begin(&daemon, "ssh_exec", much.clone()).await);
+    }
+    let before = daemon.status("VmRSS:");
+    for number in 0..20 {
+        let call = mcp::call(
+            &daemon,
+            "ssh_exec",
+            json!({"command": format!("echo 0 {number}")}),
+        );
+        let took = timed(call, 0, number).await;
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+    let grown = daemon.status("VmHWM:").saturating_sub(before);
+    assert!(grown < 64 * 1024 * 1024, "{grown} bytes");
+    // Once it reads, it gets everything.
+    for _ in 0..30 {
+        let answer = sse.next().await.expect("an answer");
+        assert_eq!(stream(&answer["result"], "stdout").len(), 200_000);
+    }
+}
+
+/// With few open files there are few connections; one more is told so, and a free place is used again.
+#[tokio::test]
+async fn there_is_a_bound_on_connections() {
+    let daemon = Daemon::builder().open_files(64).start().await;
+    let mut idle = Vec::new();
+    for _ in 0..32 {
+        idle.push(TcpStream::connect(daemon.address()).await.unwrap());
+    }
+    let full = async {
+        loop {
+            let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
+            let mut answer = Vec::new();
+            // The connections before it may still be on their way in.
+            let read =
+                tokio::time::timeout(Duration::from_millis(200), stream.read_to_end(&mut answer));
+            if read.await.is_ok_and(|read| read.is_ok()) && answer.starts_with(b"HTTP/1.1 503 ") {
+                return String::from_utf8(answer).unwrap();
+            }
+        }
+    };
+    let answer = bounded("a refusal", full).await;
+    assert!(answer.contains("too many connections"), "{answer}");
+    idle.clear();
+    let free = async {
+        while ask(&daemon, "GET", "/health")
+            .try_get()
+            .await
+            .is_none_or(|status| status != 200)
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    bounded("a free place", free).await;
+    let metrics = super::metrics::scrape(&daemon).await;
+    let none = "mcp_ssh_http_rejected_total{reason=\"connections\"} 0\n";
+    assert!(!metrics.contains(none), "{metrics}");
 }
 
 /// What rmcp needs to answer a handshake.

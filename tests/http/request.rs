@@ -87,6 +87,14 @@ impl Asked<'_> {
         }
     }
 
+    /// The status of the answer; nothing if there is none.
+    pub(crate) async fn try_get(self) -> Option<u16> {
+        let path = self.request.uri_ref()?.path().to_owned();
+        fetch(self.daemon.address(), &path)
+            .await
+            .map(|(status, _)| status)
+    }
+
     /// Sends it without a body.
     pub(crate) async fn get(self) -> Reply {
         self.send("").await
