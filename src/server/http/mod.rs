@@ -9,7 +9,7 @@
 //!    └─ /metrics         counters, and the sessions as they are now, for Prometheus
 //! ```
 //!
-//! [`routes`] and [`listen`] know nothing of SSH: `examples/conformance.rs` puts the protocol's own test
+//! [`routes()`] and [`listen()`] know nothing of SSH: `examples/conformance.rs` puts the protocol's own test
 //! fixtures behind them.
 
 mod body;
