@@ -65,8 +65,9 @@ async fn run_service(service: McpServer, transport: StdioTransport, stop: Cancel
             let ended = running.waiting().await;
             tracing::debug!(?ended, "the service ended");
         }
-        // An end of input before the first message is no failure.
-        Err(error) => tracing::debug!(%error, "the service did not start"),
+        // An end of input before the first message is no failure. Other errors of rmcp's quote what they have
+        // read, so they are not for the log.
+        Err(_) => tracing::debug!("the service did not start"),
     }
 }
 

@@ -350,6 +350,15 @@ async fn what_was_given_in_confidence_is_told_to_nobody() {
     )
     .await;
     call("ssh_output", json!({"job": job, "waitMs": 5000})).await;
+    // A client that begins with what nobody has asked for.
+    let opening = ask(&daemon, "GET", "/mcp").header("accept", "text/event-stream");
+    let mut opened = opening.header("authorization", &bearer).get().await;
+    let (_, address) = opened.event().await.expect("the first event");
+    let unasked = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": PLANTED[0]}}).to_string();
+    let posting = ask(&daemon, "POST", &address).mcp();
+    let posted = posting.header("authorization", &bearer).send(unasked).await;
+    assert_eq!(posted.status, 202);
+    assert_eq!(opened.event().await, None, "the session ends");
     // Refused, too: by their form, by their token.
     ask(&daemon, "POST", "/mcp")
         .mcp()
