@@ -1,7 +1,7 @@
 //! The product beside OpenSSH's own client, in one run on one machine against one sshd.
 //!
-//! `cargo bench --bench openssh` measures every row, `-- exec memory` only these, and `-- --server FILE`
-//! another build of the server. The table goes to stdout. A missed target is a result and exits 0; only a
+//! `cargo bench --bench openssh` measures every row but the long ones, `-- --long` these too, `-- exec memory` only
+//! these two, and `-- --server FILE` another build of the server. The table goes to stdout. A missed target is a result and exits 0; only a
 //! command that fails exits with an error.
 //!
 //! What cargo builds for a benchmark has the features of the dev-dependencies, such as tokio's test clock. For
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use support::lab::Lab;
 use support::table::{self, Row};
-use support::{Measured, connect, exec, memory, output, start};
+use support::{Measured, connect, daemon, exec, memory, output, shell, start, transfer};
 
 /// What cargo passes to a benchmark; without it this is `cargo test --all-targets`.
 const BENCH_FLAG: &str = "--bench";
@@ -32,36 +32,80 @@ const EXIT_USAGE: u8 = 2;
 struct Group {
     name: &'static str,
     measure: fn(&mut Lab) -> Measured<Vec<Row>>,
+    /// Takes minutes or gigabytes: measured with `--long` or by its name.
+    long: bool,
 }
 
 const GROUPS: &[Group] = &[
     Group {
         name: "exec",
         measure: exec::loopback,
+        long: false,
     },
     Group {
         name: "exec-50ms",
         measure: exec::far,
+        long: false,
+    },
+    Group {
+        name: "shell",
+        measure: shell::loopback,
+        long: false,
+    },
+    Group {
+        name: "shell-50ms",
+        measure: shell::far,
+        long: false,
+    },
+    Group {
+        name: "http",
+        measure: daemon::http,
+        long: false,
     },
     Group {
         name: "connect",
         measure: connect::loopback,
+        long: false,
     },
     Group {
         name: "start",
         measure: start::first_list,
+        long: false,
     },
     Group {
         name: "memory",
         measure: memory::idle,
+        long: false,
     },
     Group {
         name: "output",
         measure: output::flood,
+        long: false,
+    },
+    Group {
+        name: "transfer",
+        measure: transfer::loopback,
+        long: true,
+    },
+    Group {
+        name: "transfer-defaults",
+        measure: transfer::defaults,
+        long: true,
+    },
+    Group {
+        name: "transfer-50ms",
+        measure: transfer::far,
+        long: true,
+    },
+    Group {
+        name: "tree-50ms",
+        measure: transfer::tree,
+        long: true,
     },
     Group {
         name: "flood",
         measure: output::minute,
+        long: false,
     },
 ];
 
@@ -95,15 +139,17 @@ fn main() -> ExitCode {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut server = PathBuf::from(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
     let mut groups = Vec::new();
+    let mut long = false;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             BENCH_FLAG => {}
+            "--long" => long = true,
             "--server" => server = arguments.next().ok_or("--server needs a file")?.into(),
             name => groups.push(group(name)?),
         }
     }
     if groups.is_empty() {
-        groups = GROUPS.iter().collect();
+        groups = GROUPS.iter().filter(|group| long || !group.long).collect();
     }
     Ok(Options { server, groups })
 }

@@ -6,7 +6,7 @@
 //!
 //! Layers, each importing only from those to its right:
 //!
-//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`] and [`console`] are leaves.
+//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`] and [`console`] are leaves.
 //!
 //! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
 
@@ -17,6 +17,7 @@ pub mod demo;
 pub mod doctor;
 pub mod error;
 pub mod limits;
+pub mod metrics;
 pub mod server;
 pub mod ssh;
 pub mod store;

@@ -147,6 +147,43 @@ pub const KILL_TIMEOUT: Duration = Duration::from_secs(12);
 pub const STDIO_LINE_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Calls under way at once from one stdio client.
 pub const STDIO_CALLS_MAX: usize = 256;
+/// Bytes of the body of one HTTP request.
+pub const HTTP_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a body over its limit that are still read, so that its sender gets to see the answer.
+pub const HTTP_BODY_DRAIN_BYTES: usize = 4 * 1024 * 1024;
+/// Time for the headers of one HTTP request, and for the next request of an idle connection.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the headers of one HTTP request: a token, a few names.
+pub const HTTP_HEADER_MAX_BYTES: usize = 64 * 1024;
+/// Time for the whole body of one HTTP request.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that an HTTP client may take no bytes of an answer before its connection is closed.
+pub const HTTP_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// HTTP connections at once: 200 clients with ten calls and a stream each fit. Fewer, where the process may
+/// open fewer files.
+pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// Open files that the daemon asks the system for, if it may: two for each connection.
+pub const HTTP_OPEN_FILES: u64 = 16_384;
+/// Pause after a connection could not be accepted, for example for want of open files.
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time for the last answers to leave when the daemon ends, and once more for its streams to end.
+pub const HTTP_END_GRACE: Duration = Duration::from_millis(100);
+/// MCP sessions at once of clients whose protocol has them (before 2026-07-28), both transports together.
+pub const LEGACY_SESSIONS_MAX: usize = 256;
+/// Time without a message after which such a session of streamable HTTP ends.
+pub const LEGACY_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// Calls under way at once in one session of the legacy SSE transport.
+pub const LEGACY_SSE_CALLS_MAX: usize = 256;
+/// Messages that wait for a client of the legacy SSE transport which does not read, and for the service.
+pub const LEGACY_SSE_QUEUE: usize = 64;
+/// Time between two signs of life on an event stream: below the idle limits of common proxies.
+pub const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes of a token file, and of the token in it.
+pub const TOKEN_MAX_BYTES: u64 = 4096;
+/// Smallest token: 128 bits as hexadecimal digits are twice as long.
+pub const TOKEN_MIN_BYTES: usize = 16;
+/// Time between two rounds in which recorded durations are folded into their histograms.
+pub const METRICS_UPKEEP: Duration = Duration::from_secs(30);
 /// Time for the sessions to end after EOF, SIGINT or SIGTERM: the whole end takes less than a second.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 
@@ -212,3 +249,65 @@ pub const DOCTOR_PROGRAM_OUTPUT_BYTES: u64 = 1024 * 1024;
 pub const DOCTOR_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Damaged lines of one known_hosts file that `doctor` names; the rest are counted.
 pub const KNOWN_HOSTS_DAMAGED_SHOWN: usize = 5;
+
+/// Bytes of one command of `ssh_shell`: a whole script fits, and bash reads it byte by byte.
+pub const SHELL_COMMAND_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Time for a shell to start and to say that it is there.
+pub const SHELL_START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of umask and exported variables that are kept for the next shell; of more, only the directory is.
+pub const SHELL_STATE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of status and directory at the end of a command: several times the longest path.
+pub const SHELL_TRAILER_MAX_BYTES: usize = 64 * 1024;
+/// Output of background processes between two commands that is kept of each stream for the next result.
+pub const SHELL_BACKGROUND_KEPT_BYTES: usize = 4096;
+/// Time for a shell to come back once the processes of its command are gone; then it is ended too.
+pub const SHELL_RETURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time after which a running command's shell is looked at, whether it is still at it; each further look comes
+/// twice as late as the one before.
+pub const SHELL_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// The longest time between two such looks.
+pub const SHELL_LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// Requests outstanding on one SFTP channel, and files of a tree in flight at once: at 255 KiB a block they fill
+/// the receive window.
+pub const SFTP_REQUESTS_MAX: usize = 64;
+/// SFTP channels of one transfer: sshd's own window of 2 MiB caps each of them on a long link.
+pub const SFTP_CHANNELS_MAX: usize = 4;
+/// Bytes of one SFTP read or write: what OpenSSH takes.
+pub const SFTP_BLOCK_MAX_BYTES: u64 = 255 * 1024;
+/// Bytes of one SFTP packet from a server: twice OpenSSH's own bound.
+pub const SFTP_PACKET_MAX_BYTES: usize = 512 * 1024;
+/// Time in which a server with outstanding requests shows no sign of life; ten times that where it has to write
+/// to a disk.
+pub const SFTP_SILENCE: Duration = Duration::from_secs(30);
+/// Time that an unused SFTP channel is kept open: the next transfer saves two round trips.
+pub const SFTP_IDLE: Duration = Duration::from_secs(30);
+/// Time for the end of a connection to follow the end of an SFTP channel.
+pub const SFTP_LOSS_GRACE: Duration = Duration::from_millis(300);
+/// Distance between the first byte of a file that has not arrived and the last one that was asked for: bounds the
+/// memory of a transfer, and what a partial file may lack before its end.
+pub const TRANSFER_SPAN_BYTES: u64 = 16 * 1024 * 1024;
+/// Size from which a file goes over several channels of a long link.
+pub const TRANSFER_STRIPE_MIN_BYTES: u64 = 4 * 1024 * 1024;
+/// Round trip from which a link is long.
+pub const TRANSFER_LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// Transfers running at once in one session; each may take four channels.
+pub const TRANSFERS_RUNNING_MAX: usize = 4;
+/// Transfers waiting in one session for a connection or for their turn.
+pub const TRANSFERS_QUEUED_MAX: usize = 16;
+/// Names in one tree: their list stays below 32 MiB. A listing without end stops here.
+pub const TREE_NAMES_MAX: usize = 200_000;
+/// Directories below each other in one tree.
+pub const TREE_DEPTH_MAX: usize = 128;
+/// Bytes read of a file that claims to be empty, as those of /proc do.
+pub const UNSIZED_FILE_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Names in a directory that are looked through for an older partial file.
+pub const PARTIAL_SEARCH_MAX: usize = 20_000;
+/// Time to remove temporary files after a transfer that failed.
+pub const TRANSFER_CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of [`SHUTDOWN_TIMEOUT`] in which transfers remove their temporary files.
+pub const SHUTDOWN_TRANSFER_TIME: Duration = Duration::from_millis(250);
+/// Time for a hash on the host, whatever the size; and one second more for every 20 MB.
+pub const REMOTE_HASH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Skipped names that a result lists; the rest are counted.
+pub const SKIPPED_SHOWN: usize = 10;

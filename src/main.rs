@@ -1,13 +1,16 @@
 //! The binary: reads the command line and starts what it asks for.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use mcp_ssh_sessions::actors::SupervisorHandle;
 use mcp_ssh_sessions::cli::{Cli, Command};
+use mcp_ssh_sessions::server::http::HttpOptions;
 use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
 use mcp_ssh_sessions::ssh::resolve::Resolver;
+use mcp_ssh_sessions::ssh::transfer::LocalPolicy;
 use mcp_ssh_sessions::store::Store;
 use mcp_ssh_sessions::{demo, doctor, limits, server, telemetry};
 
@@ -51,10 +54,35 @@ async fn serve(cli: &Cli) -> ExitCode {
     let started =
         SupervisorHandle::start(Dialer::new(Arc::new(network)), Store::new(cli.store_path())).await;
     match started {
-        Ok(supervisor) => server::stdio::serve(supervisor).await,
+        Ok(supervisor) => {
+            let supervisor = supervisor.with_local_policy(local_policy(cli));
+            match cli.http {
+                Some(address) => server::http::serve(supervisor, http_options(cli, address)).await,
+                None => server::stdio::serve(supervisor).await,
+            }
+        }
         Err(error) => {
             eprintln!("error: the supervisor cannot be started: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn http_options(cli: &Cli, address: SocketAddr) -> HttpOptions {
+    HttpOptions {
+        address,
+        token_file: cli.token_file.clone(),
+        allow_hosts: cli.allow_hosts.clone(),
+    }
+}
+
+/// Which local paths transfers may touch.
+fn local_policy(cli: &Cli) -> LocalPolicy {
+    let policy = LocalPolicy::new(std::env::home_dir(), Some(cli.store_path()))
+        .with_roots(cli.local_root.clone());
+    if cli.http.is_some() {
+        // The directory that a daemon was started in means nothing to its clients.
+        return policy.without_relative_paths();
+    }
+    policy
 }

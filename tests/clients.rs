@@ -1,4 +1,5 @@
-//! The official SDKs, Python and TypeScript, old and new, drive the binary: what their users will see.
+//! The official SDKs, Python and TypeScript, old and new, drive the binary over its three
+//! transports: what their users will see.
 //!
 //! `scripts/test` installs them below `target`; a missing one is a failure, not a test that is skipped.
 
@@ -20,6 +21,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use common::client::{BINARY, MODERN_VERSION, error_code, stream, text};
+use common::daemon::Daemon;
 use common::host::Host;
 use common::{eventually, processes, set_mode};
 
@@ -92,12 +94,18 @@ impl Served {
         format!("HOME={}", self.home.path().display())
     }
 
-    /// Runs a driver and gives the line that it has printed.
+    /// Runs a driver over stdio.
     async fn drive(&self, program: &Path, arguments: &[&str]) -> Value {
+        let server = self.file("server");
+        let server = ["stdio", server.to_str().unwrap()];
+        self.run(program, &[arguments, &server].concat()).await
+    }
+
+    /// Runs a driver and gives the line that it has printed.
+    async fn run(&self, program: &Path, arguments: &[&str]) -> Value {
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .arg(self.file("server"))
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -201,6 +209,29 @@ async fn python(major: &str, variable: &str, place: &str, protocol: &str) {
     let seen = served.drive(&program, &[driver.to_str().unwrap()]).await;
     verify(&seen, major, protocol);
     served.verify_ends().await;
+    let arguments = [driver.to_str().unwrap()];
+    over_the_daemon(&served, &program, &arguments, major, protocol).await;
+}
+
+/// The same through a daemon, over both of its transports.
+async fn over_the_daemon(
+    served: &Served,
+    program: &Path,
+    arguments: &[&str],
+    sdk: &str,
+    protocol: &str,
+) {
+    let daemon = Daemon::start(&served.host.sshd.ssh_config()).await;
+    let url = daemon.url("/mcp");
+    for transport in ["http", "sse"] {
+        let seen = served
+            .run(program, &[arguments, &[transport, &url]].concat())
+            .await;
+        verify(&seen, sdk, protocol);
+    }
+    // Nobody has left anything: no client its connection, no session its command.
+    eventually("the connections to end", || daemon.open_files() < 40).await;
+    assert_eq!(served.host.commands(), []);
 }
 
 async fn typescript(major: &str, protocol: &str) {
@@ -218,6 +249,7 @@ async fn typescript(major: &str, protocol: &str) {
     let seen = served.drive(Path::new("node"), &arguments).await;
     verify(&seen, major, protocol);
     served.verify_ends().await;
+    over_the_daemon(&served, Path::new("node"), &arguments, major, protocol).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// The steps that have to be told, in their order.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 15] = [
     "start",
     "connect",
     "exec",
@@ -28,6 +28,8 @@ const STEPS: [&str; 13] = [
     "timeout",
     "long output",
     "long job",
+    "shell",
+    "files",
     "unknown host key",
     "lost link",
     "reconnect",
@@ -131,7 +133,7 @@ async fn every_step_passes_and_nothing_is_left() {
 
 #[tokio::test]
 async fn it_needs_no_openssh_client_and_nothing_of_the_environment() {
-    let programs = programs(&["sleep", "wc"]);
+    let programs = programs(&["sh", "sleep", "wc"]);
     let mut demo = Demo::new();
     demo.command
         .env_clear()

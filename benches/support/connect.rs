@@ -30,7 +30,7 @@ pub(crate) fn loopback(lab: &mut Lab) -> Measured<Vec<Row>> {
         ours: ours.in_millis(),
         theirs: Some(theirs.in_millis()),
         ratio: Some(ratio),
-        target: Target { measured: ratio, at_most: 0.35, unit: "×" },
+        target: Target::at_most(ratio, 0.35, "×"),
     }])
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn loopback(lab: &mut Lab) -> Measured<Vec<Row>> {
         ours: ours.in_millis(),
         theirs: Some(theirs.in_millis()),
         ratio: Some(ratio),
-        target: Target { measured: ratio, at_most: 0.35, unit: "×" },
+        target: Target::at_most(ratio, 0.35, "×"),
     }])
 }
 
@@ -34,11 +34,11 @@ pub(crate) fn far(lab: &mut Lab) -> Measured<Vec<Row>> {
         ours: ours.in_units(ROUND_TRIP, "RTT"),
         theirs: Some(theirs.in_units(ROUND_TRIP, "RTT")),
         ratio: Some(ours.over(&theirs)),
-        target: Target {
-            measured: ours.median().as_secs_f64() / ROUND_TRIP.as_secs_f64(),
-            at_most: 1.3,
-            unit: "RTT",
-        },
+        target: Target::at_most(
+            ours.median().as_secs_f64() / ROUND_TRIP.as_secs_f64(),
+            1.3,
+            "RTT",
+        ),
     }])
 }
 

@@ -16,6 +16,8 @@ use crate::common::{eventually, readable_directory, run};
 
 /// The host on loopback.
 pub(crate) const NEAR: &str = "near";
+/// The same with the default ciphers of each side.
+pub(crate) const DEFAULTS: &str = "defaults";
 /// The same host behind [`ROUND_TRIP`].
 pub(crate) const FAR: &str = "far";
 /// Time that the delayed link adds to a round trip.
@@ -195,10 +197,12 @@ fn write_config(sshd: &Sshd, link: &TcpLink, directory: &Path) -> Measured<()> {
         format!("[127.0.0.1]:{near} {key}\n[127.0.0.1]:{far} {key}\n"),
     )?;
     let text = format!(
-        "Host {NEAR}\n\
+        "Host {NEAR} {DEFAULTS}\n\
          Port {near}\n\
          Host {FAR}\n\
          Port {far}\n\
+         Host {NEAR} {FAR}\n\
+         Ciphers {CIPHER}\n\
          Host *\n\
          HostName 127.0.0.1\n\
          User {}\n\
@@ -210,7 +214,6 @@ fn write_config(sshd: &Sshd, link: &TcpLink, directory: &Path) -> Measured<()> {
          StrictHostKeyChecking yes\n\
          ConnectTimeout 15\n\
          KexAlgorithms {KEX}\n\
-         Ciphers {CIPHER}\n\
          HostKeyAlgorithms ssh-ed25519\n",
         sshd.user(),
         sshd.user_key_path().display(),

@@ -65,10 +65,6 @@ fn row(work: &str, bytes: f64, unit: f64, at_most: f64, name: &'static str) -> R
         ours: format!("{:.1} {name}", bytes / unit),
         theirs: None,
         ratio: None,
-        target: Target {
-            measured: bytes / unit,
-            at_most,
-            unit: name,
-        },
+        target: Target::at_most(bytes / unit, at_most, name),
     }
 }

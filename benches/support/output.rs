@@ -47,11 +47,7 @@ pub(crate) fn flood(lab: &mut Lab) -> Measured<Vec<Row>> {
             ours: format!("{grown:.1} MB ({after:.1} MB after {ROUNDS} such commands)"),
             theirs: None,
             ratio: None,
-            target: Target {
-                measured: grown,
-                at_most: 16.0,
-                unit: "MB",
-            },
+            target: Target::at_most(grown, 16.0, "MB"),
         },
         beside(&under_ours, &under_theirs),
     ])
@@ -91,11 +87,7 @@ pub(crate) fn minute(lab: &mut Lab) -> Measured<Vec<Row>> {
             ours: format!("{grown:.1} MB ({flooded:.0} MB of output)"),
             theirs: None,
             ratio: None,
-            target: Target {
-                measured: grown,
-                at_most: 16.0,
-                unit: "MB",
-            },
+            target: Target::at_most(grown, 16.0, "MB"),
         },
         beside(&under_ours, &under_theirs),
     ])
@@ -127,11 +119,7 @@ fn beside(under_ours: &Samples, under_theirs: &Samples) -> Row {
         ours: describe(under_ours),
         theirs: Some(describe(under_theirs)),
         ratio: Some(ratio),
-        target: Target {
-            measured: ratio,
-            at_most: 1.5,
-            unit: "×",
-        },
+        target: Target::at_most(ratio, 1.5, "×"),
     }
 }
 

@@ -24,10 +24,6 @@ pub(crate) fn first_list(lab: &mut Lab) -> Measured<Vec<Row>> {
         ours: times.in_millis(),
         theirs: None,
         ratio: None,
-        target: Target {
-            measured: millis(times.median()),
-            at_most: 6.0,
-            unit: "ms",
-        },
+        target: Target::at_most(millis(times.median()), 6.0, "ms"),
     }])
 }

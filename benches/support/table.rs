@@ -21,15 +21,39 @@ pub(crate) struct Row {
     pub(crate) target: Target,
 }
 
-/// An upper bound of one number of a row.
+/// A bound of one number of a row.
 #[derive(Debug)]
 pub(crate) struct Target {
     /// The number.
     pub(crate) measured: f64,
     /// Its bound.
-    pub(crate) at_most: f64,
+    pub(crate) bound: f64,
+    /// What is larger is better.
+    pub(crate) larger_is_better: bool,
     /// What both are in: `×`, `ms`, `KB`.
     pub(crate) unit: &'static str,
+}
+
+impl Target {
+    /// An upper bound.
+    pub(crate) const fn at_most(measured: f64, bound: f64, unit: &'static str) -> Self {
+        Self {
+            measured,
+            bound,
+            larger_is_better: false,
+            unit,
+        }
+    }
+
+    /// How many times as fast.
+    pub(crate) const fn at_least(measured: f64, bound: f64) -> Self {
+        Self {
+            measured,
+            bound,
+            larger_is_better: true,
+            unit: "×",
+        }
+    }
 }
 
 impl fmt::Display for Row {
@@ -37,17 +61,22 @@ impl fmt::Display for Row {
         let ratio = self.ratio.map(|ratio| format!("{ratio:.2}×"));
         let Target {
             measured,
-            at_most,
+            bound,
+            larger_is_better,
             unit,
         } = &self.target;
+        let (sign, met) = match larger_is_better {
+            true => ('≥', measured >= bound),
+            false => ('≤', measured <= bound),
+        };
         write!(
             f,
-            "| {} | {} | {} | {} | ≤ {at_most} {unit} | {} |",
+            "| {} | {} | {} | {} | {sign} {bound} {unit} | {} |",
             self.work,
             self.ours,
             self.theirs.as_deref().unwrap_or("-"),
             ratio.as_deref().unwrap_or("-"),
-            if measured <= at_most { "yes" } else { "**no**" },
+            if met { "yes" } else { "**no**" },
         )
     }
 }

@@ -8,6 +8,8 @@ use crate::error::{ErrorCode, Fate};
 use crate::ssh::channel::ChannelError;
 use crate::ssh::command::CommandError;
 use crate::ssh::error::SshError;
+use crate::ssh::shell::OpenError;
+use crate::ssh::transfer::TransferFailure;
 use crate::store::{SessionName, StoreError};
 
 /// A call that was not served. Domain failures travel in the reply; an actor that fails is a defect.
@@ -69,6 +71,26 @@ pub enum SessionError {
         "the server refused to run a command (exec request refused); the account may allow sftp only or have a restricted shell"
     )]
     ExecRefused,
+    /// The account gives no shell.
+    #[error(
+        "{error}; nothing was run. The account may allow one command or sftp only (ForceCommand, nologin); try ssh_exec"
+    )]
+    NoShell {
+        /// Why.
+        error: OpenError,
+    },
+    /// The session's shell runs something else, and the call waited for as long as it said.
+    #[error("the shell of session {session} is busy: it runs {command} as job {job} since {:.1} s; wait for it with ssh_output(job: \"{job}\", waitMs: 25000), end it with ssh_input(job: \"{job}\", signal: \"TERM\"), or use ssh_exec, which runs beside it. The command was not sent", running_for.as_secs_f64())]
+    ShellBusy {
+        /// The session.
+        session: SessionName,
+        /// What runs there.
+        job: String,
+        /// Its command, made visible and short.
+        command: String,
+        /// How long.
+        running_for: Duration,
+    },
     /// Too many commands at once.
     #[error(
         "session {session} has {running} commands running and {queued} waiting, which is its limit; wait for one to end"
@@ -106,6 +128,21 @@ pub enum SessionError {
         name: String,
         /// It existed, and its output has been dropped.
         dropped: bool,
+    },
+    /// The transfer failed; its target is untouched.
+    #[error("{0}")]
+    Transfer(Box<TransferFailure>),
+    /// Too many transfers under way.
+    #[error(
+        "session {session} has {running} transfers running and {queued} waiting; wait for one to end, or stop one with ssh_input(signal: \"TERM\"); nothing was copied"
+    )]
+    TooManyTransfers {
+        /// The session.
+        session: SessionName,
+        /// Transfers running.
+        running: usize,
+        /// Transfers waiting.
+        queued: usize,
     },
     /// Too many sessions.
     #[error(
@@ -177,9 +214,12 @@ impl SessionError {
                 ChannelError::NoneFree { .. } => ErrorCode::LimitExceeded,
                 ChannelError::Silent => ErrorCode::TimedOut,
             },
-            Self::ExecRefused => ErrorCode::Unsupported,
+            Self::ExecRefused | Self::NoShell { .. } => ErrorCode::Unsupported,
+            Self::ShellBusy { .. } => ErrorCode::Busy,
             Self::NoSuchJob { .. } => ErrorCode::NoSuchJob,
             Self::NotStarted { .. } => ErrorCode::TimedOut,
+            Self::Transfer(failure) => failure.error.code(),
+            Self::TooManyTransfers { .. } => ErrorCode::LimitExceeded,
             Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::TooManySessions(_) => {
                 ErrorCode::LimitExceeded
             }
@@ -204,7 +244,12 @@ impl SessionError {
         match self {
             Self::Dial { error, .. } => !error.is_permanent(),
             Self::Channel { error } => !matches!(error, ChannelError::Refused(_)),
-            Self::TooManyJobs { .. } | Self::QueueTimeout { .. } | Self::LostBeforeSend(_) => true,
+            Self::TooManyJobs { .. }
+            | Self::QueueTimeout { .. }
+            | Self::TooManyTransfers { .. }
+            | Self::ShellBusy { .. }
+            | Self::LostBeforeSend(_) => true,
+            Self::Transfer(failure) => failure.error.is_retryable(),
             _ => false,
         }
     }

@@ -4,7 +4,9 @@
 //! SupervisorActor                one for one; intensity and period counted for each session; never waits for a child
 //! └─ SessionActor "web"          transient; owns the connection state machine, its queue of calls and its jobs
 //!    ├─ dial task                resolves, connects, verifies, authenticates; comes back as an event
-//!    └─ JobActor "web-7"         temporary; one command: its channel, its output, the caller that waits for it
+//!    ├─ JobActor "web-7"         temporary; one command: its channel, its output, the caller that waits for it
+//!    ├─ ShellActor               temporary; the shell of a connection, one command at a time
+//!    └─ SftpActor "web-8"        temporary; one transfer: its task, its progress, the caller that waits for it
 //! ```
 //!
 //! *Reconnect* and *restart* are different mechanisms. A lost link is expected: a transition inside
@@ -21,6 +23,8 @@ mod error;
 pub mod job;
 pub mod report;
 pub mod session;
+pub mod sftp;
+pub(crate) mod shell;
 pub mod supervisor;
 
 pub use error::SessionError;

@@ -13,6 +13,7 @@ use crate::error::Fate;
 use crate::ssh::connection::HostKeyFact;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::kill::KillReport;
+use crate::ssh::shell::Background;
 use crate::store::output::{Output, OutputLimits, Stream};
 use crate::store::{AuthKind, SessionName, SessionSpec};
 
@@ -85,6 +86,8 @@ pub struct SessionStatus {
     pub last_error: Option<String>,
     /// Running jobs.
     pub jobs: Vec<JobStatus>,
+    /// Directory of the shell, if there has been one.
+    pub shell_cwd: Option<String>,
 }
 
 /// A running job in `ssh_sessions`.
@@ -165,6 +168,25 @@ pub struct CommandReport {
     pub held_by_background: bool,
     /// The session had to connect first.
     pub reconnected: bool,
+    /// Of a command of the session's shell.
+    pub shell: Option<ShellFacts>,
+}
+
+/// What there is to say of the shell that a command ran in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShellFacts {
+    /// Counts the shells of a session.
+    pub generation: u64,
+    /// It was started for this command, in place of another that had ended.
+    pub restarted: bool,
+    /// Its directory after the command; the host's text.
+    pub cwd: Option<String>,
+    /// It ended with the command, and how.
+    pub ended: Option<String>,
+    /// What the caller should know: what was restored, what was lost. May hold a directory of the host.
+    pub remarks: Vec<String>,
+    /// What background processes had printed since the command before.
+    pub background: Background,
 }
 
 /// How a command ended.

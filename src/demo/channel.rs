@@ -35,7 +35,7 @@ pub(super) async fn serve(channel: Channel<Msg>, context: ChannelContext) {
     // Dropped on every way out, so that the command always learns of the end.
     let _close = context.closed.clone().drop_guard();
     let (mut read, write) = channel.split();
-    let Some(command) = wait_for_exec(&mut read).await else {
+    let Some(command) = wait_for_request(&mut read, context.runner.as_ref()).await else {
         return;
     };
     let (io, ends) = CommandIo::pair(context.closed.clone());
@@ -53,11 +53,25 @@ pub(super) async fn serve(channel: Channel<Msg>, context: ChannelContext) {
     }
 }
 
-/// The command of the first exec request, or none if the channel closes before one.
-async fn wait_for_exec(read: &mut ChannelReadHalf) -> Option<Bytes> {
+/// What a channel was asked to run.
+enum Request {
+    /// A command line.
+    Command(Bytes),
+    /// A subsystem by its name.
+    Subsystem(String),
+}
+
+/// The first request that runs something, or none if the channel closes before one.
+async fn wait_for_request(
+    read: &mut ChannelReadHalf,
+    runner: &dyn CommandRunner,
+) -> Option<Request> {
     loop {
         match read.wait().await? {
-            ChannelMsg::Exec { command, .. } => return Some(command.into()),
+            ChannelMsg::Exec { command, .. } => return Some(Request::Command(command.into())),
+            ChannelMsg::RequestSubsystem { name, .. } if runner.has_subsystem(&name) => {
+                return Some(Request::Subsystem(name));
+            }
             ChannelMsg::Close => return None,
             _ => {}
         }
@@ -66,12 +80,15 @@ async fn wait_for_exec(read: &mut ChannelReadHalf) -> Option<Bytes> {
 
 /// Starts the command as a task of its own that reports its exit behind its output.
 fn start(
-    command: Bytes,
+    request: Request,
     io: CommandIo,
     exit: mpsc::Sender<CommandEvent>,
     context: &ChannelContext,
 ) {
-    let running = context.tasks.spawn(context.runner.run(command, io));
+    let running = context.tasks.spawn(match request {
+        Request::Command(command) => context.runner.run(command, io),
+        Request::Subsystem(name) => context.runner.run_subsystem(name, io),
+    });
     context.tasks.spawn(async move {
         let ended = running.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the runner of a demo command panicked");

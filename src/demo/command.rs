@@ -18,6 +18,16 @@ pub trait CommandRunner: Send + Sync + 'static {
     /// Runs one command to its end. The future is a task of its own: it goes on when its channel closes
     /// and learns of that from [`CommandIo::closed`].
     fn run(&self, command: Bytes, io: CommandIo) -> BoxFuture<Exit>;
+
+    /// Whether there is a subsystem of this name.
+    fn has_subsystem(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Runs a subsystem like a command; asked only where [`Self::has_subsystem`] said so.
+    fn run_subsystem(&self, _name: String, _io: CommandIo) -> BoxFuture<Exit> {
+        Box::pin(async { Exit::Status(127) })
+    }
 }
 
 /// How a command ended (RFC 4254, 6.10).

@@ -23,6 +23,7 @@ mod connection;
 mod listening;
 mod process;
 mod server;
+mod sftp;
 mod stage;
 mod steps;
 mod tool_result;

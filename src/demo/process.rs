@@ -62,6 +62,14 @@ impl CommandRunner for LocalProcess {
     fn run(&self, command: Bytes, io: CommandIo) -> BoxFuture<Exit> {
         Box::pin(run(self.directory.clone(), command, io))
     }
+
+    fn has_subsystem(&self, name: &str) -> bool {
+        name == "sftp"
+    }
+
+    fn run_subsystem(&self, _name: String, io: CommandIo) -> BoxFuture<Exit> {
+        Box::pin(super::sftp::serve(self.directory.clone(), io))
+    }
 }
 
 /// Runs one command until its shell ends.

@@ -3,8 +3,10 @@
 //! Holds no state of a client: everything hangs on session names in the supervisor, because rmcp makes a
 //! handler for each request or each client, and the 2026-07-28 protocol has no client sessions at all.
 
+mod codec;
+pub mod http;
+mod signals;
 pub mod stdio;
-mod stdio_codec;
 
 use std::sync::Arc;
 

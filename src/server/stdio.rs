@@ -13,13 +13,13 @@ use rmcp::transport::Transport;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader, Stdout};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::McpServer;
-use super::stdio_codec::{self, Incoming};
+use super::codec::{self, Incoming};
+use super::signals::termination;
 use crate::actors::SupervisorHandle;
 use crate::limits;
 
@@ -65,31 +65,9 @@ async fn run_service(service: McpServer, transport: StdioTransport, stop: Cancel
             let ended = running.waiting().await;
             tracing::debug!(?ended, "the service ended");
         }
-        // An end of input before the first message is no failure.
-        Err(error) => tracing::debug!(%error, "the service did not start"),
-    }
-}
-
-/// SIGINT, SIGTERM or SIGHUP. A second one changes nothing: the end is bounded.
-async fn termination() {
-    let listen = |kind| signal(kind).ok();
-    let mut signals = [
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::terminate()),
-        listen(SignalKind::hangup()),
-    ];
-    let [interrupt, terminate, hangup] = &mut signals;
-    tokio::select! {
-        () = received(interrupt) => {}
-        () = received(terminate) => {}
-        () = received(hangup) => {}
-    }
-}
-
-async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
+        // An end of input before the first message is no failure. Other errors of rmcp's quote what they have
+        // read, so they are not for the log.
+        Err(_) => tracing::debug!("the service did not start"),
     }
 }
 
@@ -158,7 +136,7 @@ impl Client {
         let mut open = self.open();
         if open.contains(id) {
             let text = "a request with this id is under way; give each one an id of its own";
-            return Err((stdio_codec::INVALID_REQUEST, text.to_owned()));
+            return Err((codec::INVALID_REQUEST, text.to_owned()));
         }
         if open.len() >= limits::STDIO_CALLS_MAX {
             let text = format!(
@@ -177,7 +155,7 @@ async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleSe
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, tokio::io::stdin());
     let rejections = write_rejections(client.clone());
     loop {
-        match stdio_codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {
+        match codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {
             Ok(Some(Incoming::Message(message))) => {
                 if !deliver(&client, &sender, &rejections, *message).await {
                     break;
@@ -223,7 +201,7 @@ async fn deliver(
             if let Err((code, text)) = client.admit(&request.id) {
                 let id = serde_json::to_value(&request.id).ok();
                 // Without room the client reads nothing: it would not see this either.
-                let _ = rejections.try_send(stdio_codec::error(code, &text, id));
+                let _ = rejections.try_send(codec::error(code, &text, id));
                 return true;
             }
         }

@@ -78,6 +78,8 @@ struct Pool {
     failure: Option<ChannelError>,
     /// How long a request took at least: the round trip.
     round_trip: Option<Duration>,
+    /// Calls that wait for a channel.
+    waiting: usize,
 }
 
 impl Pool {
@@ -103,6 +105,12 @@ impl Pool {
                 missing.min(allowed.max(test))
             }
         }
+    }
+
+    /// Whether a call waits for a channel that the server's bound keeps from it.
+    fn is_contended(&self) -> bool {
+        let full = self.bound.is_some_and(|(bound, _)| self.total() >= bound);
+        self.waiting > 0 && full
     }
 
     /// A failure that leaves nothing to wait for: nothing is open, and nothing is on its way or it hangs.
@@ -142,6 +150,24 @@ impl Drop for Place {
     }
 }
 
+/// Counts one call that waits for a channel.
+struct Waiting<'a>(&'a Channels);
+
+impl<'a> Waiting<'a> {
+    fn new(channels: &'a Channels) -> Self {
+        channels.pool().waiting += 1;
+        // For those who hold a channel that they can do without.
+        channels.changed.notify_waiters();
+        Self(channels)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.pool().waiting -= 1;
+    }
+}
+
 impl Channels {
     /// The channels of a fresh connection; the spare one is opened at once, in the background.
     pub fn new(connection: Arc<Connection>) -> Arc<Self> {
@@ -168,6 +194,20 @@ impl Channels {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a call waits for a channel that the server's bound keeps from it: whoever holds one that it can do
+    /// without should give it back.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.pool().is_contended()
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn contended(&self) {
+        while !self.is_contended() {
+            // Told of most changes; a bound that was just learned is seen at the next look.
+            let _ = timeout(LOOK_AGAIN, self.changed.notified()).await;
+        }
+    }
+
     /// A channel for a command: the spare one, a new one, or the next that becomes free before the deadline.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
@@ -189,6 +229,10 @@ impl Channels {
         deadline: Instant,
         for_command: bool,
     ) -> Result<Lease, ChannelError> {
+        if let Some(result) = self.try_lease(for_command) {
+            return result;
+        }
+        let _waiting = Waiting::new(self);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

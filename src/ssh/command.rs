@@ -42,6 +42,15 @@ pub enum CommandError {
         /// Length with the wrapper.
         bytes: usize,
     },
+    /// More than a shell is given at once.
+    #[error(
+        "the command has {bytes} bytes, more than {}; send a long script to ssh_exec as stdin (command: \"bash -s\")",
+        limits::SHELL_COMMAND_MAX_BYTES
+    )]
+    TooLongForShell {
+        /// Length as given.
+        bytes: usize,
+    },
     /// A variable has a name that no shell takes.
     #[error(
         "env has {0:?}, which is not a variable name (letters, digits and _, not beginning with a digit)"
@@ -62,6 +71,20 @@ pub struct CommandLine {
     pub line: String,
     /// What stands on stderr, in a line of its own, when the directory could not be entered.
     pub cwd_failure: Option<String>,
+}
+
+/// A command for the shell that goes on.
+pub fn shell_line(command: &str) -> Result<CommandLine, CommandError> {
+    if command.len() > limits::SHELL_COMMAND_MAX_BYTES {
+        return Err(CommandError::TooLongForShell {
+            bytes: command.len(),
+        });
+    }
+    check(command, None, &BTreeMap::new())?;
+    Ok(CommandLine {
+        line: command.to_owned(),
+        cwd_failure: None,
+    })
 }
 
 /// Puts command, directory and variables together. The token makes the directory's failure unmistakable.

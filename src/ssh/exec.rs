@@ -24,7 +24,7 @@ const EXTENDED_DATA_STDERR: u32 = 1;
 /// Longest name of a signal.
 const SIGNAL_NAME_MAX_CHARS: usize = 16;
 /// How long the end of the connection may take to follow the end of a channel.
-const LOSS_GRACE: Duration = Duration::from_secs(1);
+pub(super) const LOSS_GRACE: Duration = Duration::from_secs(1);
 
 /// Something for a command's stdin. The end of the queue is the end of the input.
 #[derive(Debug)]
@@ -135,12 +135,12 @@ pub(crate) async fn start(
 
 /// A command whose exec request has gone out: from here on it may have run.
 pub(crate) struct Started {
-    channels: Arc<Channels>,
+    pub(super) channels: Arc<Channels>,
     /// Gone as soon as the end of the process is known.
-    running: Option<Running>,
-    read: ChannelReadHalf,
-    write: ChannelWriteHalf<Msg>,
-    place: Place,
+    pub(super) running: Option<Running>,
+    pub(super) read: ChannelReadHalf,
+    pub(super) write: ChannelWriteHalf<Msg>,
+    pub(super) place: Place,
 }
 
 impl Started {
@@ -251,13 +251,13 @@ enum Killing {
 
 /// What the channel has told so far.
 #[derive(Default)]
-struct Progress {
-    end: Option<End>,
-    streams_ended: bool,
-    closed: bool,
+pub(super) struct Progress {
+    pub(super) end: Option<End>,
+    pub(super) streams_ended: bool,
+    pub(super) closed: bool,
     /// No message can come any more.
-    drained: bool,
-    timed_out: bool,
+    pub(super) drained: bool,
+    pub(super) timed_out: bool,
     /// Silence after the status that means that a background process holds the streams.
     quiet: Duration,
     /// When the streams have been silent for long enough.
@@ -269,7 +269,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(round_trip: Option<Duration>) -> Self {
+    pub(super) fn new(round_trip: Option<Duration>) -> Self {
         let quiet = round_trip.unwrap_or_default() * 2;
         Self {
             quiet: quiet.max(limits::STREAM_DRAIN),
@@ -277,7 +277,11 @@ impl Progress {
         }
     }
 
-    fn note(&mut self, message: Option<ChannelMsg>, sink: &mut impl FnMut(Stream, &[u8])) {
+    pub(super) fn note(
+        &mut self,
+        message: Option<ChannelMsg>,
+        sink: &mut impl FnMut(Stream, &[u8]),
+    ) {
         if let Some(ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. }) = message {
             // sshd sends the status as soon as the process is gone; its last output may still be on the way.
             let longest = self.drain_longest;
@@ -321,10 +325,15 @@ impl Progress {
         if *killing == Killing::ByHelper {
             return false;
         }
+        self.has_ended()
+    }
+
+    /// Nothing more is to be expected.
+    pub(super) fn has_ended(&self) -> bool {
         self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match (self.drain_until, self.give_up_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -332,7 +341,7 @@ impl Progress {
     }
 }
 
-async fn sleep_until_some(deadline: Option<Instant>) {
+pub(super) async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
@@ -365,7 +374,7 @@ async fn send_signals(
     }
 }
 
-fn signal(name: &'static str) -> Sig {
+pub(super) fn signal(name: &'static str) -> Sig {
     match name {
         "INT" => Sig::INT,
         "TERM" => Sig::TERM,

@@ -227,11 +227,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
         return Helped::Unavailable;
     }
     let running = channels.connection().note_started(rand::random());
-    let mut report = Report {
-        token,
-        text: Vec::new(),
-        ended: false,
-    };
+    let mut report = Report::new(token);
     let found = timeout(
         FIND_TIMEOUT,
         report.wait_for(&mut lease, |said| !said.is_empty()),
@@ -261,14 +257,14 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
         (None, _) => Helped::Unavailable,
     };
     tracing::debug!(position, of = started.len(), said = ?report.said().last(), ?helped, "helper");
-    tokio::spawn(see_off(lease, running, report.ended));
+    tokio::spawn(see_off(lease, running, report));
     helped
 }
 
 /// Waits until the host has told the helper's end. Until then sshd may count it among its children, and the next
 /// helper has to as well: two errors that cancel each other out would make it take one command for another.
-async fn see_off(mut lease: Lease, running: Running, seen: bool) {
-    let told = seen || {
+pub(super) async fn see_off(mut lease: Lease, running: Running, report: Report) {
+    let told = report.ended || {
         let end = timeout(limits::KILL_TIMEOUT, wait_for_end(&mut lease));
         end.await == Ok(true)
     };
@@ -289,7 +285,7 @@ async fn wait_for_end(lease: &mut Lease) -> bool {
 }
 
 /// Whether a message tells that the host has no process of a command any more, or never had one.
-fn is_end(message: &ChannelMsg) -> bool {
+pub(super) fn is_end(message: &ChannelMsg) -> bool {
     matches!(
         message,
         ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. } | ChannelMsg::Failure
@@ -297,7 +293,7 @@ fn is_end(message: &ChannelMsg) -> bool {
 }
 
 /// What the helper has written so far.
-struct Report {
+pub(super) struct Report {
     token: String,
     text: Vec<u8>,
     /// Its end came, maybe before its last words.
@@ -305,6 +301,14 @@ struct Report {
 }
 
 impl Report {
+    pub(super) fn new(token: String) -> Self {
+        Self {
+            token,
+            text: Vec::new(),
+            ended: false,
+        }
+    }
+
     /// The words behind the token, line by line. Anything else (a login banner) is not the helper's.
     fn said(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.text);
@@ -316,7 +320,7 @@ impl Report {
     }
 
     /// Reads until the condition holds; gives the last words then.
-    async fn wait_for(
+    pub(super) async fn wait_for(
         &mut self,
         lease: &mut Lease,
         done: impl Fn(&[String]) -> bool,

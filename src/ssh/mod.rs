@@ -4,6 +4,8 @@
 //! [`dial`] runs the phases, [`host_keys`] judges the server, [`auth`] convinces it. The way of a command:
 //! [`command`] builds the line, [`channel`] finds a channel, [`exec`] runs it, [`kill`] ends it.
 //!
+//! A file goes another way: [`sftp`] speaks the protocol over a channel, [`transfer`] moves files and trees with it.
+//!
 //! Knows nothing of sessions by name, of actors and of MCP.
 
 mod algorithms;
@@ -16,10 +18,14 @@ pub mod dial;
 mod environment;
 pub mod error;
 pub mod exec;
+mod framing;
 pub mod host_keys;
 pub mod kill;
 pub mod resolve;
+pub(crate) mod sftp;
+pub mod shell;
 pub mod stream;
 pub mod target;
 mod tcp;
 mod text;
+pub mod transfer;

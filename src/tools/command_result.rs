@@ -7,7 +7,7 @@ use super::error::{ERROR_META, ToolError};
 use super::record::millis;
 use super::render::{Block, Show, excerpt, held_back, seconds, terminal_text};
 use super::waiting;
-use crate::actors::report::{CommandReport, Outcome};
+use crate::actors::report::{CommandReport, Outcome, ShellFacts};
 use crate::limits;
 use crate::ssh::connection::SERVER_DISCONNECTED;
 use crate::ssh::kill::KillReport;
@@ -16,9 +16,12 @@ use crate::text::{visible, visible_line};
 
 const RESULT_META: &str = "mcp-ssh-sessions/result";
 const STREAM_META: &str = "mcp-ssh-sessions/stream";
+const BACKGROUND_META: &str = "mcp-ssh-sessions/background";
 const OMITTED_META: &str = "mcp-ssh-sessions/omitted";
 /// Characters of a directory in the status line.
 const CWD_MAX_CHARS: usize = 200;
+/// Characters of one remark on a shell, which may hold a directory.
+const REMARK_MAX_CHARS: usize = 600;
 
 /// What is shown of an output.
 #[derive(Debug, Default)]
@@ -113,6 +116,7 @@ fn wire_bytes(block: &Block) -> usize {
 pub(super) fn write(report: &CommandReport, shown: &Shown) -> CallToolResult {
     let mut content = vec![ContentBlock::text(status_line(report, shown))];
     content.extend(shown.blocks.iter().map(|shown| block(shown, report)));
+    content.extend(report.shell.iter().flat_map(background_blocks));
     content.extend(host_reason(report).map(ContentBlock::text));
     let mut result = CallToolResult::success(content);
     let mut meta = MetaObject::new();
@@ -161,6 +165,52 @@ fn status_line(report: &CommandReport, shown: &Shown) -> String {
     format!("{what} ({})", remarks(report, shown).join("; "))
 }
 
+/// What background processes of the shell had printed before this command: the host's text, and not the command's.
+fn background_blocks(facts: &ShellFacts) -> Vec<ContentBlock> {
+    let streams = [
+        ("stdout", &facts.background.stdout),
+        ("stderr", &facts.background.stderr),
+    ];
+    let mut blocks = Vec::new();
+    for (stream, bytes) in streams {
+        if !bytes.is_empty() {
+            let mut meta = MetaObject::new();
+            meta.insert(BACKGROUND_META.to_owned(), json!({"stream": stream}));
+            let text = TextContent::new(visible(bytes).text).with_meta(meta);
+            blocks.push(ContentBlock::Text(text));
+        }
+    }
+    blocks
+}
+
+/// What is to be said of the shell that a command ran in.
+fn shell_remarks(facts: &ShellFacts) -> Vec<String> {
+    let mut remarks: Vec<_> = facts
+        .remarks
+        .iter()
+        .map(|remark| visible_line(remark, REMARK_MAX_CHARS))
+        .collect();
+    if let Some(ended) = &facts.ended {
+        remarks.push(format!(
+            "the shell ended: {ended}; the next ssh_shell starts a new one"
+        ));
+    }
+    let background = &facts.background;
+    if background.bytes > 0 {
+        let kept = (background.stdout.len() + background.stderr.len()) as u64;
+        let first = if kept < background.bytes {
+            format!(", the first {kept} of them shown last")
+        } else {
+            ", shown last".to_owned()
+        };
+        remarks.push(format!(
+            "background processes had printed {} since the command before{first}",
+            count(background.bytes, "byte")
+        ));
+    }
+    remarks
+}
+
 /// What a server said when it hung up. A block behind everything else, because it may have said anything.
 fn host_reason(report: &CommandReport) -> Option<String> {
     let Outcome::ConnectionLost(reason) = &report.outcome else {
@@ -206,6 +256,7 @@ fn remarks(report: &CommandReport, shown: &Shown) -> Vec<String> {
     if report.reconnected {
         remarks.push("connected first".to_owned());
     }
+    remarks.extend(report.shell.iter().flat_map(shell_remarks));
     if report.output.lock().is_empty() && !matches!(report.outcome, Outcome::Running) {
         remarks.push("no output".to_owned());
     }
@@ -334,6 +385,10 @@ fn record(report: &CommandReport, shown: &Shown) -> Value {
     }
     if report.held_by_background {
         set("heldByBackground", json!(true));
+    }
+    if let Some(facts) = &report.shell {
+        set("shellGeneration", json!(facts.generation));
+        set("shellRestarted", json!(facts.restarted));
     }
     if report.reconnected {
         set("reconnected", json!(true));

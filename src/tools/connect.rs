@@ -26,21 +26,18 @@ pub(super) struct Parameters {
     host: String,
     /// Session name; default: the host
     name: Option<String>,
-    /// TCP port
     port: Option<u16>,
-    /// Login user
     username: Option<String>,
-    /// Private key file to use alone
+    /// Use this key file alone
     private_key_path: Option<String>,
-    /// Passphrase of the key file; kept in memory only
+    /// Of the key file; kept in memory only
     passphrase: Option<String>,
-    /// Login password; kept in memory only
+    /// Kept in memory only
     password: Option<String>,
     /// Jump host, as ssh -J
     proxy_jump: Option<String>,
-    /// Make it the default session
     make_default: Option<bool>,
-    /// Limit of the whole connect
+    /// For the whole connect
     connect_timeout_ms: Option<u64>,
 }
 
@@ -48,7 +45,7 @@ impl Tool for Connect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_connect";
     const TITLE: &'static str = "Connect";
-    const DESCRIPTION: &'static str = "Open a named SSH session, or confirm that it is up. Uses ~/.ssh/config, known_hosts and the agent like ssh; the session reconnects by itself and is saved for later conversations.";
+    const DESCRIPTION: &'static str = "Open a named SSH session, or confirm that it is up; config, known_hosts and agent as for ssh. It reconnects by itself and is saved for later conversations.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: false,

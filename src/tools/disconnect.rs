@@ -15,7 +15,6 @@ pub(super) struct Disconnect;
 /// Its parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
-    /// If not the default session
     session: Option<String>,
     /// Also delete the saved configuration
     forget: Option<bool>,
@@ -34,7 +33,7 @@ impl Tool for Disconnect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_disconnect";
     const TITLE: &'static str = "Disconnect";
-    const DESCRIPTION: &'static str = "End a session: its running commands are killed, its connection is closed. It stays saved unless forget is true.";
+    const DESCRIPTION: &'static str = "End a session: kill its commands, close its connection. It stays saved unless forget is true.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

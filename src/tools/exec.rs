@@ -20,25 +20,23 @@ pub(super) struct Exec;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
-    /// Command line for the login shell
+    /// For the login shell
     command: String,
     /// If not the default session
     session: Option<String>,
-    /// Directory to run in
     cwd: Option<String>,
-    /// Environment variables
     env: Option<BTreeMap<String, String>>,
-    /// Text for stdin, which then ends unless interactive
+    /// Text for stdin, which then ends
     stdin: Option<String>,
     /// Keep stdin open for ssh_input
     interactive: Option<bool>,
-    /// Run on a terminal (120x40); implies interactive
+    /// Run on a terminal; implies interactive
     pty: Option<bool>,
     /// How long to wait, at most 50000
     wait_ms: Option<u64>,
-    /// Kill the command after this time
+    /// Kill it after this time
     timeout_ms: Option<u64>,
-    /// Output shown, default 8192, at most 262144
+    /// Default 8192, at most 262144
     max_output_bytes: Option<u64>,
 }
 
@@ -46,7 +44,7 @@ impl Tool for Exec {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_exec";
     const TITLE: &'static str = "Run a command";
-    const DESCRIPTION: &'static str = "Run a command on the host and return its exit status, stdout and stderr. Commands of one session run side by side; nothing of one call (cd, variables) is seen by the next. A command still running after waitMs goes on as a job: ssh_output reads it, ssh_input feeds or signals it.";
+    const DESCRIPTION: &'static str = "Run a command; returns exit status, stdout and stderr. Calls run side by side and share no state (cd, variables). One still running after waitMs goes on as a job: ssh_output reads it, ssh_input feeds or signals it.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

@@ -22,13 +22,12 @@ pub(super) struct Input;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
-    /// Job name
     job: String,
     /// Text for its stdin; end an answer with \n
     text: Option<String>,
     /// End its stdin
     close_input: Option<bool>,
-    /// Signal for its process group
+    /// For its process group
     signal: Option<Signal>,
 }
 

@@ -8,6 +8,7 @@ mod args;
 mod command_result;
 mod connect;
 mod disconnect;
+mod download;
 mod error;
 mod exec;
 mod input;
@@ -20,6 +21,9 @@ pub mod render;
 mod schema;
 mod sessions;
 mod set_default;
+mod shell;
+mod transfer;
+mod upload;
 mod waiting;
 
 use std::sync::Arc;
@@ -30,9 +34,12 @@ use rmcp::model::{CallToolResult, JsonObject, MetaObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::error::ToolError;
 use crate::actors::SupervisorHandle;
+use crate::metrics::{self, CallOutcome};
 
 /// What the client's model reads before it sees any tool (some clients show it nothing else at first).
 pub const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -84,6 +91,7 @@ pub struct Catalog {
 }
 
 struct Entry {
+    name: &'static str,
     definition: rmcp::model::Tool,
     properties: Arc<JsonObject>,
     run: Run,
@@ -103,8 +111,11 @@ impl Default for Catalog {
             tools: vec![
                 entry::<connect::Connect>(),
                 entry::<exec::Exec>(),
+                entry::<shell::Shell>(),
                 entry::<output::Output>(),
                 entry::<input::Input>(),
+                entry::<upload::Upload>(),
+                entry::<download::Download>(),
                 entry::<sessions::Sessions>(),
                 entry::<reconnect::Reconnect>(),
                 entry::<disconnect::Disconnect>(),
@@ -121,6 +132,11 @@ impl Catalog {
             .iter()
             .map(|entry| entry.definition.clone())
             .collect()
+    }
+
+    /// The names of all tools.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.tools.iter().map(|entry| entry.name).collect()
     }
 
     /// Serves a call, or says that there is no such tool.
@@ -160,19 +176,23 @@ fn entry<T: Tool>() -> Entry {
         definition.meta = Some(meta);
     }
     Entry {
+        name: T::NAME,
         definition,
         properties,
         run: run::<T>,
     }
 }
 
-/// What a client would assume anyway (an open world, not idempotent) is left out: the list has a limit.
+/// What a client would assume anyway (an open world, another effect each time) is left out: the
+/// list has a limit.
 fn annotations(hints: Hints) -> ToolAnnotations {
-    let mut annotations = ToolAnnotations::new().read_only(hints.read_only);
-    if !hints.read_only {
-        annotations = annotations.destructive(hints.destructive);
-        annotations.idempotent_hint = hints.idempotent.then_some(true);
+    if hints.read_only {
+        return ToolAnnotations::new().read_only(true);
     }
+    let mut annotations = ToolAnnotations::new()
+        .read_only(false)
+        .destructive(hints.destructive);
+    annotations.idempotent_hint = hints.idempotent.then_some(true);
     annotations
 }
 
@@ -182,12 +202,25 @@ fn run<T: Tool>(
     arguments: JsonObject,
 ) -> BoxFuture<'static, CallToolResult> {
     Box::pin(async move {
+        let (begun, cancelled) = (Instant::now(), call.context.ct.clone());
         let result = match args::parse::<T::Parameters>(T::NAME, &properties, arguments) {
             Ok(parameters) => T::call(call, parameters).await,
             Err(error) => Err(error),
         };
-        result.unwrap_or_else(ToolError::into_result)
+        let result = result.unwrap_or_else(ToolError::into_result);
+        metrics::tool_call_ended(T::NAME, outcome(&result, &cancelled), begun.elapsed());
+        result
     })
+}
+
+fn outcome(result: &CallToolResult, cancelled: &CancellationToken) -> CallOutcome {
+    if cancelled.is_cancelled() {
+        CallOutcome::Cancelled
+    } else if result.is_error == Some(true) {
+        CallOutcome::Error
+    } else {
+        CallOutcome::Ok
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::command_result::{self, Paging, Shown};
 use super::error::ToolError;
 use super::render::{self, Block, PageView};
-use super::{Call, Hints, Tool, exec, parameters, progress};
+use super::{Call, Hints, Tool, exec, parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::report::OutputWatch;
@@ -27,9 +27,8 @@ pub(super) struct Output;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
-    /// Job name
     job: String,
-    /// Wait this long for the end or a full page; default 0, at most 50000
+    /// Wait for the end or a full page; default 0, at most 50000
     wait_ms: Option<u64>,
     /// What to read; default both. screen: the terminal of a pty job
     stream: Option<Selection>,
@@ -37,7 +36,7 @@ pub(super) struct Parameters {
     offset_bytes: Option<i64>,
     /// Only lines that match this regular expression, with their numbers
     grep: Option<String>,
-    /// Output shown, default 8192, at most 262144
+    /// Default 8192, at most 262144
     max_output_bytes: Option<u64>,
 }
 
@@ -65,7 +64,7 @@ impl Tool for Output {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_output";
     const TITLE: &'static str = "Read a job";
-    const DESCRIPTION: &'static str = "Read the output of a job and learn its end. Returns what was not read yet, or pages by offsetBytes. With waitMs it waits for the end, so one call replaces many.";
+    const DESCRIPTION: &'static str = "Read a job's output and learn its end: what was not read yet, or pages by offsetBytes. With waitMs it waits for the end.";
     const HINTS: Hints = Hints {
         read_only: true,
         destructive: false,
@@ -78,6 +77,9 @@ impl Tool for Output {
         let max = parameters::max_output(parameters.max_output_bytes)?;
         let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
         let record = call.supervisor.job(&parameters.job).await?;
+        if let Some(transfer) = &record.transfer {
+            return transfer::output(&call, &record, transfer, wait).await;
+        }
         let selection = parameters.stream.unwrap_or(Selection::Both);
         if selection == Selection::Screen && !record.pty {
             return Err(ToolError::invalid(format!(

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actors::report::OutputWatch;
+use crate::actors::sftp::report::TransferWatch;
 use crate::store::output::Output;
 use crate::text::{visible, visible_line};
 
@@ -45,6 +46,48 @@ pub(super) fn report_output(
             reported = length;
             let note =
                 ProgressNotificationParam::new(token.clone(), length as f64).with_message(line);
+            if peer.notify_progress(note).await.is_err() {
+                return;
+            }
+        }
+    });
+    Some(guard)
+}
+
+/// Reports the bytes of a transfer to a client that asked for progress, until the guard is dropped.
+pub(super) fn report_transfer(
+    context: &RequestContext<RoleServer>,
+    transfer: TransferWatch,
+) -> Option<DropGuard> {
+    let token = context.meta.get_progress_token()?;
+    let peer = context.peer.clone();
+    let ended = CancellationToken::new();
+    let guard = ended.clone().drop_guard();
+    tokio::spawn(async move {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut reported = None;
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let Some(transfer) = transfer.get() else {
+                continue;
+            };
+            let bytes = transfer.progress.bytes();
+            // The value has to grow with each notification.
+            if reported.is_some_and(|reported| bytes <= reported) {
+                continue;
+            }
+            reported = Some(bytes);
+            let mut note = ProgressNotificationParam::new(token.clone(), bytes as f64);
+            let total = transfer.progress.total();
+            if total >= bytes && total > 0 {
+                note = note.with_total(total as f64);
+            }
+            let note = note.with_message(format!("{bytes} of {total} bytes"));
             if peer.notify_progress(note).await.is_err() {
                 return;
             }

@@ -16,7 +16,6 @@ pub(super) struct Reconnect;
 /// Its parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
-    /// If not the default session
     session: Option<String>,
 }
 
@@ -24,7 +23,7 @@ impl Tool for Reconnect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_reconnect";
     const TITLE: &'static str = "Reconnect";
-    const DESCRIPTION: &'static str = "Drop a session's connection and dial anew. Rarely needed: calls reconnect by themselves. Ends what runs in the session.";
+    const DESCRIPTION: &'static str = "Drop a connection and dial anew; ends what runs in the session. Rarely needed: calls reconnect by themselves.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

@@ -14,9 +14,11 @@ pub(super) fn input<P: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// The same as clients see it: that a size or a time is not negative is checked, but need not be said.
+/// The same as clients see it: that a size or a time is not negative, and that nothing else may be given, is
+/// checked, but need not be said.
 pub(super) fn shown(schema: &JsonObject) -> Arc<JsonObject> {
     let mut schema = schema.clone();
+    schema.remove("additionalProperties");
     strip_zero_minimum(&mut schema);
     Arc::new(schema)
 }

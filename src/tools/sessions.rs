@@ -115,7 +115,9 @@ fn record_of(status: SessionStatus, default: Option<&str>) -> SessionRecord {
             .last_error
             .map(|error| visible_line(&error, ROW_MAX_CHARS)),
         jobs: status.jobs.into_iter().map(job_record).collect(),
-        shell_cwd: None,
+        shell_cwd: status
+            .shell_cwd
+            .map(|cwd| visible_line(&cwd, ROW_MAX_CHARS)),
     }
 }
 
@@ -167,6 +169,9 @@ fn row(status: &SessionStatus, default: Option<&crate::store::SessionName>) -> S
     }
     if let Some(error) = &status.last_error {
         row.push_str(&format!(", last error: {error}"));
+    }
+    if let Some(cwd) = &status.shell_cwd {
+        row.push_str(&format!("; shell in {cwd}"));
     }
     for job in &status.jobs {
         row.push_str(&format!(

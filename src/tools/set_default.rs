@@ -15,7 +15,6 @@ pub(super) struct SetDefault;
 /// Its parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
-    /// Session that calls without one mean
     session: String,
 }
 

@@ -13,6 +13,7 @@
 )]
 
 pub mod client;
+pub mod daemon;
 pub mod host;
 pub mod link;
 pub mod processes;

@@ -40,8 +40,12 @@ pub(crate) struct World {
 impl World {
     /// With the session `web`, which is the default one.
     pub(crate) async fn start() -> Self {
-        let sshd = Sshd::start_default().await;
-        let server = Server::start(&sshd).await;
+        Self::at(Sshd::start_default().await, "").await
+    }
+
+    /// The same at a certain host, with further lines of ssh_config(5).
+    pub(crate) async fn at(sshd: Sshd, config: &str) -> Self {
+        let server = Server::start(&sshd, config).await;
         let early = Mutex::default();
         let world = Self {
             server,
@@ -191,9 +195,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    async fn start(sshd: &Sshd) -> Self {
+    async fn start(sshd: &Sshd, config: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
-        command.arg("--ssh-config").arg(sshd.ssh_config());
+        command
+            .arg("--ssh-config")
+            .arg(sshd.ssh_config_with(config));
         command.arg("--store").arg(sshd.home().join("store.json"));
         command.env("HOME", sshd.home()).env_remove("SSH_AUTH_SOCK");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -228,6 +234,16 @@ impl Server {
     pub(crate) async fn cancel(&self, call: &Pending) {
         let parameters = json!({"requestId": call.id, "reason": "a test"});
         self.notify("notifications/cancelled", parameters).await;
+    }
+
+    /// Its process.
+    #[allow(
+        dead_code,
+        reason = "for the tests of the shell, which share this file"
+    )]
+    pub(crate) fn process(&self) -> Process {
+        let pid = self.child.id().expect("it was started");
+        Process::find(pid).expect("it runs")
     }
 
     /// Resident memory of the process.

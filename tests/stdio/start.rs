@@ -13,10 +13,14 @@ use super::common::processes::descendants;
 use super::common::{bounded, host::Host};
 
 /// Every option with its variable, as the README has them.
-const OPTIONS: [(&str, &str); 3] = [
+const OPTIONS: [(&str, &str); 7] = [
+    ("--local-root", "MCP_SSH_LOCAL_ROOT"),
     ("--ssh-config", "MCP_SSH_CONFIG"),
     ("--store", "MCP_SSH_STORE"),
     ("--log", "MCP_SSH_LOG"),
+    ("--http", "MCP_SSH_HTTP"),
+    ("--token-file", "MCP_SSH_TOKEN_FILE"),
+    ("--allow-host", "MCP_SSH_ALLOW_HOST"),
 ];
 /// Every subcommand.
 const COMMANDS: [&str; 2] = ["demo", "doctor"];

@@ -17,13 +17,14 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::record::{Ended, JobParts, JobRecord};
-use self::task::{Task, TaskEnd};
+use self::task::Task;
+pub(crate) use self::task::{TaskEnd, Way};
 use super::error::SessionError;
 use super::report::{CommandReport, ExecRequest, Outcome};
-use super::session::message::{QueuedExec, SessionMessage};
+use super::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
-use crate::ssh::channel::Channels;
+use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::ssh::command::{self, CommandLine};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
 use crate::ssh::kill::KillReport;
@@ -65,7 +66,7 @@ pub(crate) struct JobArguments {
     pub(crate) number: u64,
     pub(crate) exec: QueuedExec,
     pub(crate) line: CommandLine,
-    pub(crate) channels: Arc<Channels>,
+    pub(crate) way: Way,
     pub(crate) record: Arc<JobRecord>,
     pub(crate) ends: RecordEnds,
 }
@@ -93,6 +94,8 @@ pub(crate) struct JobState {
     handed_over: bool,
     stoppers: Vec<RpcReplyPort<()>>,
     timed_out: Option<Duration>,
+    /// Its end was counted, or will be under its next number.
+    counted: bool,
     /// Ends the timers and the watch on the caller with the actor.
     _ended: DropGuard,
     /// Ends the command if the actor is dropped in the middle.
@@ -119,7 +122,7 @@ impl Actor for JobActor {
         watch_caller(&myself, &arguments.exec, &ended);
         let task = Task {
             job: myself,
-            channels: arguments.channels,
+            way: arguments.way,
             line: arguments.line.line,
             terminal: arguments.exec.request.pty.then(Terminal::default),
             stop: stop.clone(),
@@ -141,6 +144,7 @@ impl Actor for JobActor {
             handed_over: false,
             stoppers: Vec::new(),
             timed_out: None,
+            counted: false,
             _ended: ended.drop_guard(),
         })
     }
@@ -164,6 +168,8 @@ impl Actor for JobActor {
                 state.timed_out = Some(after);
                 state.stop.cancel();
             }
+            // In a shell it was noted at that moment.
+            JobMessage::Sent if state.record.in_shell => {}
             JobMessage::Sent => state.record.note_sent(),
             JobMessage::Ended(end) => {
                 state.finish(end);
@@ -179,6 +185,7 @@ impl Drop for JobState {
     fn drop(&mut self) {
         if self.record.ended().is_none() {
             self.note_ended(Err(self.failed()), false);
+            self.count(Err(&self.failed()));
         }
     }
 }
@@ -197,9 +204,11 @@ impl JobState {
         let answer = match end {
             TaskEnd::NotSent(reason) => self.requeue(reason),
             TaskEnd::NoChannel(error) => Some(Err(SessionError::Channel { error })),
+            TaskEnd::NoShell(error) => Some(Err(SessionError::NoShell { error })),
             TaskEnd::GivenUp => Some(Err(self.given_up())),
             TaskEnd::Finished(finished) => Some(self.judge(finished)),
-            TaskEnd::Failed => Some(Err(self.failed())),
+            // A command is not told of a transfer.
+            TaskEnd::Failed | TaskEnd::Transferred(_) => Some(Err(self.failed())),
         };
         if let Some(answer) = answer {
             self.conclude(answer);
@@ -215,6 +224,7 @@ impl JobState {
         if let Err(error) = &answer {
             self.note_ended(Err(error.clone()), false);
         }
+        self.count(answer.as_ref().map(|report| &report.outcome));
         // Escapes make text longer, so less than was asked for may fit into the result.
         let shown_whole = self
             .exec
@@ -243,6 +253,7 @@ impl JobState {
         if self.exec.sent_before || self.handed_over || self.stop.is_cancelled() {
             return Some(Err(SessionError::LostBeforeSend(reason)));
         }
+        self.counted = true;
         let exec = QueuedExec {
             request: self.exec.request.clone(),
             reply: self.caller.take(),
@@ -257,6 +268,18 @@ impl JobState {
         });
         let _ = self.session.send_message(SessionMessage::Requeue(exec));
         None
+    }
+
+    fn count(&mut self, outcome: Result<&Outcome, &SessionError>) {
+        if !std::mem::replace(&mut self.counted, true) {
+            let took = self.record.running_for();
+            let tool = if self.record.in_shell {
+                CommandTool::Shell
+            } else {
+                CommandTool::Exec
+            };
+            metrics::command_ended(tool, counted_as(outcome), took);
+        }
     }
 
     fn given_up(&self) -> SessionError {
@@ -339,6 +362,18 @@ impl JobState {
     }
 }
 
+fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
+    match outcome {
+        Ok(Outcome::Exited(_)) => CommandOutcome::Exited,
+        Ok(Outcome::Signaled(_)) => CommandOutcome::Signaled,
+        Ok(Outcome::TimedOut { .. }) => CommandOutcome::TimedOut,
+        Ok(Outcome::Cancelled(_)) => CommandOutcome::Cancelled,
+        Ok(Outcome::ConnectionLost(_)) => CommandOutcome::ConnectionLost,
+        Err(error) if error.fate() == Fate::NotSent => CommandOutcome::NotRun,
+        Ok(Outcome::Running) | Err(_) => CommandOutcome::Failed,
+    }
+}
+
 /// Tells the actor when the caller gives up or has waited enough, and when the command's time is over.
 fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &CancellationToken) {
     let cancel = exec.request.cancel.clone();
@@ -364,7 +399,7 @@ fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &Cancel
     }
 }
 
-fn tell_when(
+pub(crate) fn tell_when(
     myself: &ActorRef<JobMessage>,
     ended: &CancellationToken,
     condition: impl Future<Output = ()> + Send + 'static,
@@ -380,8 +415,11 @@ fn tell_when(
     });
 }
 
-/// The command line of a request, with a fresh token.
-pub(crate) fn prepare(request: &ExecRequest) -> Result<CommandLine, SessionError> {
+/// The command line of a request, with a fresh token. In a shell it is the command itself.
+pub(crate) fn prepare(request: &ExecRequest, place: Place) -> Result<CommandLine, SessionError> {
+    if place == Place::Shell {
+        return Ok(command::shell_line(&request.command)?);
+    }
     Ok(command::command_line(
         &request.command,
         request.cwd.as_deref(),
@@ -408,9 +446,11 @@ pub(crate) fn record(
         command: exec.request.command.clone(),
         cwd: exec.request.cwd.clone(),
         pty: exec.request.pty,
+        in_shell: exec.place == Place::Shell,
         reconnected: exec.reconnected,
         input: exec.request.interactive.then_some(sender),
         signals,
+        transfer: None,
     };
     (
         JobRecord::new(parts),

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::error::SessionError;
-use crate::actors::report::{CommandReport, Outcome, SharedOutput};
+use crate::actors::report::{CommandReport, Outcome, SharedOutput, ShellFacts};
+use crate::actors::sftp::report::TransferJob;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 use crate::store::output::{Output, Stream};
@@ -30,8 +31,14 @@ pub struct JobRecord {
     pub output: SharedOutput,
     /// It runs on a terminal.
     pub pty: bool,
+    /// It runs in the session's shell.
+    pub in_shell: bool,
+    /// What there is to say of that shell.
+    shell: Mutex<Option<ShellFacts>>,
     /// The session had to connect for it.
     pub(crate) reconnected: bool,
+    /// It is no command but a transfer.
+    pub transfer: Option<Arc<TransferJob>>,
     discarded: AtomicBool,
     sent: AtomicBool,
     started: Mutex<Instant>,
@@ -68,9 +75,11 @@ pub(crate) struct JobParts {
     pub(crate) command: String,
     pub(crate) cwd: Option<String>,
     pub(crate) pty: bool,
+    pub(crate) in_shell: bool,
     pub(crate) reconnected: bool,
     pub(crate) input: Option<mpsc::Sender<Input>>,
     pub(crate) signals: mpsc::Sender<&'static str>,
+    pub(crate) transfer: Option<Arc<TransferJob>>,
 }
 
 impl JobRecord {
@@ -82,6 +91,8 @@ impl JobRecord {
             cwd: parts.cwd,
             output: SharedOutput::default(),
             pty: parts.pty,
+            in_shell: parts.in_shell,
+            shell: Mutex::default(),
             reconnected: parts.reconnected,
             discarded: AtomicBool::new(false),
             sent: AtomicBool::new(false),
@@ -90,7 +101,13 @@ impl JobRecord {
             marks: Mutex::default(),
             input: Mutex::new(parts.input),
             signals: parts.signals,
+            transfer: parts.transfer,
         })
+    }
+
+    /// What is known of the shell, when the command goes out and when it has ended.
+    pub(crate) fn note_shell(&self, facts: ShellFacts) {
+        *lock(&self.shell) = Some(facts);
     }
 
     /// The exec request went out now.
@@ -196,13 +213,18 @@ impl JobRecord {
             Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
             None => (Outcome::Running, self.running_for(), false),
         };
+        let shell = lock(&self.shell).clone();
         Ok(CommandReport {
             session: self.session.clone(),
             job: self.name.clone(),
             record: Some(Arc::clone(self)),
             outcome,
             elapsed,
-            cwd: self.cwd.clone(),
+            cwd: match &shell {
+                Some(facts) => facts.cwd.clone(),
+                None => self.cwd.clone(),
+            },
+            shell,
             output: self.output.clone(),
             pty: self.pty,
             held_by_background,

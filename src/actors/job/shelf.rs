@@ -69,9 +69,11 @@ mod tests {
             command: "x".into(),
             cwd: None,
             pty: false,
+            in_shell: false,
             reconnected: false,
             input: None,
             signals: mpsc::channel(1).0,
+            transfer: None,
         });
         record.append(Stream::Stdout, &vec![b'x'; bytes]);
         record

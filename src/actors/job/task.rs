@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::JobMessage;
 use super::record::JobRecord;
+use crate::actors::shell::{Served, ShellMessage, ShellWork};
 use crate::ssh::channel::{ChannelError, Channels};
 use crate::ssh::exec::{self, Feed, Finished, Input, Terminal};
+use crate::ssh::shell::{OpenError, Work};
+use crate::ssh::transfer::{Summary, TransferFailure};
 
 /// How the task ended.
 #[derive(Debug)]
@@ -23,14 +26,27 @@ pub(crate) enum TaskEnd {
     GivenUp,
     /// The command ran.
     Finished(Finished),
+    /// There is no shell for it: nothing was sent.
+    NoShell(OpenError),
+    /// Not a command: a transfer ended (see `actors/sftp`).
+    Transferred(Box<Result<Summary, TransferFailure>>),
     /// A defect of this program: what became of the command is unknown.
     Failed,
+}
+
+/// Where a command goes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// To a channel of its own.
+    Channel(Arc<Channels>),
+    /// To the session's shell.
+    Shell(ActorRef<ShellMessage>),
 }
 
 /// What the task works with.
 pub(super) struct Task {
     pub(super) job: ActorRef<JobMessage>,
-    pub(super) channels: Arc<Channels>,
+    pub(super) way: Way,
     pub(super) line: String,
     pub(super) terminal: Option<Terminal>,
     pub(super) stop: CancellationToken,
@@ -56,15 +72,60 @@ impl Task {
     }
 
     async fn work(self) -> TaskEnd {
+        match self.way.clone() {
+            Way::Channel(channels) => self.work_on(&channels).await,
+            Way::Shell(shell) => self.work_in(&shell).await,
+        }
+    }
+
+    /// Gives the command to the shell, whose turn it is.
+    async fn work_in(self, shell: &ActorRef<ShellMessage>) -> TaskEnd {
+        let (reply, answer) = oneshot::channel();
+        let (sink, job) = (Arc::clone(&self.record), self.job.clone());
+        let record = Arc::clone(&self.record);
+        let work = Work {
+            command: self.line,
+            sink: Box::new(move |stream, bytes| sink.append(stream, bytes)),
+            sent: Box::new(move || {
+                // At once, because the answer to what became of it depends on it.
+                record.note_sent();
+                let _ = job.send_message(JobMessage::Sent);
+            }),
+            stop: self.stop,
+            signals: self.signals,
+        };
+        let about = Arc::clone(&self.record);
+        let work = Box::new(ShellWork {
+            work,
+            begun: Box::new(move |facts| about.note_shell(facts)),
+            deadline: self.deadline,
+            reply,
+        });
+        // A shell that is gone drops it, which answers.
+        let _ = shell.send_message(ShellMessage::Run(work));
+        match answer.await {
+            Ok(Served::Ran(ran)) => {
+                let (finished, facts) = *ran;
+                self.record.note_shell(facts);
+                TaskEnd::Finished(finished)
+            }
+            Ok(Served::NoShell(OpenError::Lost(reason))) => TaskEnd::NotSent(reason),
+            Ok(Served::NoShell(OpenError::Channel(error))) => TaskEnd::NoChannel(error),
+            Ok(Served::NoShell(error)) => TaskEnd::NoShell(error),
+            Ok(Served::GivenUp) => TaskEnd::GivenUp,
+            Err(_) if self.record.is_sent() => TaskEnd::Failed,
+            Err(_) => TaskEnd::NotSent("the shell had ended".to_owned()),
+        }
+    }
+
+    async fn work_on(self, channels: &Arc<Channels>) -> TaskEnd {
         let lease = tokio::select! {
             biased;
             () = self.stop.cancelled() => return TaskEnd::GivenUp,
-            lease = self.channels.acquire(self.deadline) => lease,
+            lease = channels.acquire(self.deadline) => lease,
         };
         let started = match lease {
-            Ok(lease) => {
-                exec::start(&self.channels, lease, &self.line, self.terminal.as_ref()).await
-            }
+            Ok(lease) => exec::start(channels, lease, &self.line, self.terminal.as_ref()).await,
             Err(error) => Err(error),
         };
         match started {

@@ -7,11 +7,12 @@ use ractor::{Actor, ActorId, ActorRef};
 use tokio::time::{Instant, sleep_until};
 
 use super::SessionState;
-use super::message::{JobEntry, QueuedExec, SessionMessage};
+use super::message::{JobEntry, Place, QueuedExec, SessionMessage};
+use super::queue::Queue;
 use super::state::Link;
 use crate::actors::error::SessionError;
 use crate::actors::job::record::{Ended, JobRecord};
-use crate::actors::job::{self, JobActor, JobArguments, JobMessage};
+use crate::actors::job::{self, JobActor, JobArguments, JobMessage, Way};
 use crate::error::Fate;
 use crate::limits;
 
@@ -25,14 +26,14 @@ impl SessionState {
             return;
         }
         let (turn, deadline) = (exec.turn(), exec.deadline);
-        let ticket = self.queue.push(exec);
+        let ticket = self.queue_for(exec.place).push(exec);
         self.serve(ticket, turn, deadline).await;
     }
 
     /// Starts what may run; what has to wait gets a limit, and a link if there is none.
     async fn serve(&mut self, ticket: u64, turn: Instant, deadline: Instant) {
         self.pump().await;
-        if self.queue.contains(ticket) {
+        if self.queue.contains(ticket) || self.shell.queue.contains(ticket) {
             self.expire_later(ticket, turn);
             self.expire_later(ticket, deadline);
         }
@@ -44,16 +45,26 @@ impl SessionState {
     }
 
     fn check_admission(&mut self, exec: &QueuedExec) -> Result<(), SessionError> {
-        job::prepare(&exec.request)?;
-        self.queue.drop_cancelled();
-        if self.queue.len() >= limits::JOBS_QUEUED_MAX {
+        job::prepare(&exec.request, exec.place)?;
+        let running = self.jobs.len();
+        let queue = self.queue_for(exec.place);
+        queue.drop_cancelled();
+        let queued = queue.len();
+        if queued >= limits::JOBS_QUEUED_MAX {
             return Err(SessionError::TooManyJobs {
                 session: self.name.clone(),
-                running: self.jobs.len(),
-                queued: self.queue.len(),
+                running,
+                queued,
             });
         }
         Ok(())
+    }
+
+    fn queue_for(&mut self, place: Place) -> &mut Queue {
+        match place {
+            Place::Channel => &mut self.queue,
+            Place::Shell => &mut self.shell.queue,
+        }
     }
 
     /// A command whose link died before it was sent waits for the next link, at the front.
@@ -66,7 +77,7 @@ impl SessionState {
             return answer(&mut exec, ended);
         }
         let (turn, deadline) = (exec.turn(), exec.deadline);
-        let ticket = self.queue.push_front(exec);
+        let ticket = self.queue_for(exec.place).push_front(exec);
         // The job may tell before the watch on the connection does.
         let dead = match &self.link {
             Link::Ready(up) if up.connection.is_closed() => Some(up.connection.watch_end()),
@@ -83,18 +94,25 @@ impl SessionState {
     pub(super) async fn pump(&mut self) {
         while self.jobs.len() < limits::JOBS_RUNNING_MAX
             && matches!(self.link, Link::Ready(_))
-            && let Some(exec) = self.queue.pop()
+            && let Some(exec) = self.next_for_shell().or_else(|| self.queue.pop())
         {
             self.start_job(exec).await;
         }
+        self.pump_transfers().await;
     }
 
     async fn start_job(&mut self, mut exec: QueuedExec) {
-        let Link::Ready(up) = &self.link else { return };
-        let line = match job::prepare(&exec.request) {
+        let line = match job::prepare(&exec.request, exec.place) {
             Ok(line) => line,
             Err(error) => return answer(&mut exec, error),
         };
+        let way = match (exec.place, &self.link) {
+            (Place::Channel, Link::Ready(up)) => Some(Way::Channel(up.channels.clone())),
+            (Place::Shell, _) => self.shell_actor().await.map(Way::Shell),
+            (Place::Channel, _) => None,
+        };
+        // The reply port goes with it, which answers the caller.
+        let Some(way) = way else { return };
         self.jobs_started += 1;
         let number = self.jobs_started;
         let (record, ends) = job::record(&self.name, number, &exec);
@@ -103,7 +121,7 @@ impl SessionState {
             number,
             exec,
             line,
-            channels: up.channels.clone(),
+            way,
             record: Arc::clone(&record),
             ends,
         };
@@ -177,21 +195,26 @@ impl SessionState {
     pub(super) fn expire(&mut self, ticket: u64) {
         let is_up = matches!(self.link, Link::Ready(_));
         let is_over = |exec: &QueuedExec| is_up || exec.deadline <= Instant::now();
-        let Some(mut exec) = self.queue.take_if(ticket, is_over) else {
+        let taken = self.queue.take_if(ticket, is_over);
+        let Some(mut exec) = taken.or_else(|| self.shell.queue.take_if(ticket, is_over)) else {
             return;
         };
-        let error = SessionError::QueueTimeout {
+        let busy = (exec.place == Place::Shell)
+            .then(|| self.shell_busy())
+            .flatten();
+        let error = busy.unwrap_or_else(|| SessionError::QueueTimeout {
             session: self.name.clone(),
             running: self.jobs.len(),
             waited: exec.received.elapsed(),
-        };
+        });
         answer(&mut exec, error);
     }
 
     pub(super) fn fail_queue(&mut self, error: &SessionError) {
-        while let Some(mut exec) = self.queue.pop() {
+        while let Some(mut exec) = self.queue.pop().or_else(|| self.shell.queue.pop()) {
             answer(&mut exec, error.clone());
         }
+        self.fail_transfers(error);
     }
 
     /// The running jobs by name.

@@ -13,12 +13,14 @@ use super::state::{self, AfterFailure, Link, Past, Up};
 use crate::actors::error::SessionError;
 use crate::actors::supervisor::message::SupervisorMessage;
 use crate::limits;
+use crate::metrics::{self, Dial};
 use crate::ssh::channel::Channels;
 use crate::ssh::connection::Connection;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::dial::{self, DialRequest};
 use crate::ssh::error::SshError;
 use crate::ssh::kill;
+use crate::ssh::sftp::pool::SftpPool;
 
 impl SessionState {
     /// Starts a dial, as a new generation. Comes back as [`SessionMessage::Dialed`].
@@ -62,6 +64,12 @@ impl SessionState {
         result: Result<Arc<Connection>, SshError>,
         took: Duration,
     ) {
+        let dial = match self.past {
+            Past::WasUp => Dial::Again,
+            Past::New | Past::Saved => Dial::First,
+        };
+        let counted = result.as_ref().map(|_| ()).map_err(SshError::code);
+        metrics::dial_ended(dial, counted, took);
         match result {
             Ok(connection) => self.up(connection, took).await,
             Err(error) => self.dial_failed(error),
@@ -93,15 +101,19 @@ impl SessionState {
             });
         self.watch(&connection);
         let channels = Channels::new(Arc::clone(&connection));
+        let sftp = SftpPool::new(Arc::clone(&channels));
         self.link = Link::Ready(Up {
             connection,
             channels,
+            sftp,
             since: Instant::now(),
         });
         self.queue.note_reconnected();
+        self.shell.queue.note_reconnected();
         for reply in std::mem::take(&mut self.connects) {
             let _ = reply.send(self.report(false, took));
         }
+        self.sweep_litter();
         self.pump().await;
     }
 
@@ -224,7 +236,13 @@ impl SessionState {
         }
         match delay {
             // Somebody is waiting: now is the time.
-            Some(_) if self.queue.has_callers() => self.dial(),
+            Some(_)
+                if self.queue.has_callers()
+                    || self.shell.queue.has_callers()
+                    || self.transfers.has_callers() =>
+            {
+                self.dial()
+            }
             Some(delay) => self.back_off(error, delay),
             None => self.link = Link::Dormant { error },
         }
@@ -241,6 +259,7 @@ impl SessionState {
                 .into_iter()
                 .map(|(_, job)| job)
                 .collect();
+            self.shell.let_go();
             tokio::spawn(async move {
                 super::jobs::stop_all(jobs).await;
                 up.connection.close().await;
@@ -275,6 +294,8 @@ impl SessionState {
         }
         self.fail_queue(&ended);
         let jobs = self.jobs_to_stop();
+        // Like a password: what it remembers lives as long as its session is meant to be up.
+        self.shell.forget();
         tokio::spawn(async move {
             let (names, stops): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
             super::jobs::stop_all(stops).await;
@@ -295,6 +316,7 @@ impl SessionState {
             .into_iter()
             .map(|(_, job)| job)
             .collect();
+        let transfers = self.transfers_to_stop();
         let link = std::mem::replace(&mut self.link, Link::Saved);
         let ended = SessionError::ShuttingDown;
         for connect in std::mem::take(&mut self.connects) {
@@ -303,6 +325,9 @@ impl SessionState {
         self.fail_queue(&ended);
         tokio::spawn(async move {
             if let Link::Ready(up) = link {
+                // Before their servers are ended with everything else: they have files to remove.
+                let stopping = super::jobs::stop_all(transfers);
+                let _ = timeout(limits::SHUTDOWN_TRANSFER_TIME, stopping).await;
                 if !kill::end_all(&up.channels).await {
                     // Each ends its own command by signal requests, as far as the time allows; none of them
                     // waits for a helper again.

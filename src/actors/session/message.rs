@@ -11,6 +11,8 @@ use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::job::{ExecReply, JobMessage};
 use crate::actors::report::{ConnectReport, ConnectRequest, ExecRequest, SessionStatus};
+use crate::actors::sftp::TransferReply;
+use crate::actors::sftp::report::TransferRequest;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
 
@@ -35,6 +37,13 @@ pub(crate) enum SessionMessage {
     },
     /// Run a command.
     Exec(QueuedExec),
+    /// Copy files.
+    Transfer(QueuedTransfer),
+    /// A transfer has waited for its turn for as long as it may.
+    TransferExpired {
+        /// The call.
+        ticket: u64,
+    },
     /// A command whose link died before it was sent.
     Requeue(QueuedExec),
     /// Tell what there is. Answered in every state.
@@ -97,11 +106,22 @@ pub(crate) enum SessionMessage {
     Crash,
 }
 
-/// An `ssh_exec` on its way to becoming a job.
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a channel of its own.
+    Channel,
+    /// In the session's shell.
+    Shell,
+}
+
+/// An `ssh_exec` or `ssh_shell` on its way to becoming a job.
 #[derive(Debug)]
 pub(crate) struct QueuedExec {
     /// What to run.
     pub(crate) request: ExecRequest,
+    /// Where to run it.
+    pub(crate) place: Place,
     /// Taken by the job.
     pub(crate) reply: Option<ExecReply>,
     /// Set when the session has taken the call in: until then it is certain that nothing was sent.
@@ -123,6 +143,23 @@ impl QueuedExec {
     pub(crate) fn turn(&self) -> Instant {
         self.received + self.request.wait
     }
+}
+
+/// An `ssh_upload` or `ssh_download` on its way to becoming a job.
+#[derive(Debug)]
+pub(crate) struct QueuedTransfer {
+    /// What to copy.
+    pub(crate) request: TransferRequest,
+    /// Taken by the job.
+    pub(crate) reply: Option<TransferReply>,
+    /// Set when the session has taken the call in: until then it is certain that nothing was done.
+    pub(crate) taken: Arc<AtomicBool>,
+    /// When the call came in: its wait counts from here.
+    pub(crate) received: Instant,
+    /// When waiting for a connection or a channel is over.
+    pub(crate) deadline: Instant,
+    /// The session had to connect for it.
+    pub(crate) reconnected: bool,
 }
 
 /// A running job as its session knows it.

@@ -9,7 +9,9 @@ mod link;
 pub(crate) mod message;
 mod queue;
 mod reconnect;
+mod shell;
 mod state;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +25,9 @@ use tokio::time::Instant;
 use self::message::{ConnectReply, JobEntry, SessionMessage};
 use self::queue::Queue;
 use self::reconnect::Reconnect;
+use self::shell::ShellSlot;
 use self::state::{Link, OnDemand, Past};
+use self::transfers::Transfers;
 use super::error::SessionError;
 use super::job::record::JobRecord;
 use super::job::shelf::Shelf;
@@ -89,6 +93,7 @@ pub(crate) struct SessionState {
     /// Callers of connect and reconnect.
     connects: Vec<ConnectReply>,
     queue: Queue,
+    shell: ShellSlot,
     /// Running jobs by number.
     jobs: BTreeMap<u64, JobEntry>,
     /// Ended jobs that can still be read.
@@ -97,6 +102,7 @@ pub(crate) struct SessionState {
     shelf: Shelf,
     supervisor: ActorRef<SupervisorMessage>,
     jobs_started: u64,
+    transfers: Transfers,
 }
 
 impl Actor for SessionActor {
@@ -133,11 +139,13 @@ impl Actor for SessionActor {
             last_error: None,
             connects: Vec::new(),
             queue: Queue::default(),
+            shell: ShellSlot::default(),
             jobs: BTreeMap::new(),
             ended_jobs: BTreeMap::new(),
             shelf: arguments.shelf,
             supervisor: arguments.supervisor,
             jobs_started: 0,
+            transfers: Transfers::default(),
         })
     }
 
@@ -159,6 +167,8 @@ impl Actor for SessionActor {
             SessionMessage::Reconnect { reply } => state.reconnect(reply),
             // The large ones are boxed: every idle session keeps room for its largest handler, twice over.
             SessionMessage::Exec(exec) => Box::pin(state.admit(exec)).await,
+            SessionMessage::Transfer(transfer) => Box::pin(state.admit_transfer(transfer)).await,
+            SessionMessage::TransferExpired { ticket } => state.expire_transfer(ticket),
             SessionMessage::Requeue(exec) => Box::pin(state.requeue(exec)).await,
             SessionMessage::GetStatus { reply } => {
                 // A caller that is gone needs no answer, here and below.
@@ -207,7 +217,7 @@ impl Actor for SessionActor {
         state: &mut SessionState,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, error) = event {
-            tracing::error!(session = %state.name, %error, "a job failed");
+            tracing::error!(session = %state.name, %error, "a job or the shell failed");
             state.job_failed(who.get_id());
             Box::pin(state.pump()).await;
         }
@@ -355,6 +365,7 @@ impl SessionState {
                 .map(ToString::to_string)
                 .or_else(|| self.last_error.clone()),
             jobs: self.jobs.values().map(job_status).collect(),
+            shell_cwd: self.shell.memory.cwd(),
         }
     }
 

@@ -12,6 +12,14 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// A queue whose tickets are told from those of another.
+    pub(crate) fn with_tickets_from(first: u64) -> Self {
+        Self {
+            last_ticket: first,
+            ..Self::default()
+        }
+    }
+
     /// Calls that wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

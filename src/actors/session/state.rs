@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::ssh::channel::Channels;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
+use crate::ssh::sftp::pool::SftpPool;
 
 /// Where a session stands.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ pub(crate) enum Link {
 pub(crate) struct Up {
     pub(crate) connection: Arc<Connection>,
     pub(crate) channels: Arc<Channels>,
+    pub(crate) sftp: Arc<SftpPool>,
     pub(crate) since: Instant,
 }
 

@@ -19,16 +19,17 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::report::{
     CommandReport, ConnectReport, ConnectRequest, ExecRequest, SessionStatus,
 };
-use crate::actors::session::message::{QueuedExec, SessionMessage};
+use crate::actors::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
 use crate::ssh::dial::Dialer;
+use crate::ssh::transfer::LocalPolicy;
 use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
 
 /// Look-ups of a session for one call: it may end between its look-up and the question.
-const LOOK_UPS_MAX: usize = 10;
+pub(super) const LOOK_UPS_MAX: usize = 10;
 /// Time for the supervisor to learn of an end.
-const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
+pub(super) const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
 /// Time for an answer that needs no network.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -37,6 +38,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct SupervisorHandle {
     supervisor: ActorRef<SupervisorMessage>,
     store: Arc<Store>,
+    pub(super) local_policy: Arc<LocalPolicy>,
 }
 
 /// What `ssh_sessions` shows.
@@ -69,9 +71,11 @@ impl SupervisorHandle {
         let (supervisor, _) = Actor::spawn(None, SupervisorActor, dialer)
             .await
             .map_err(|error| error.to_string())?;
+        let local_policy = LocalPolicy::new(std::env::home_dir(), Some(store.path().to_owned()));
         Ok(Self {
             supervisor,
             store: Arc::new(store),
+            local_policy: Arc::new(local_policy),
         })
     }
 
@@ -143,6 +147,24 @@ impl SupervisorHandle {
         name: Option<SessionName>,
         request: ExecRequest,
     ) -> Result<CommandReport, SessionError> {
+        self.run(name, request, Place::Channel).await
+    }
+
+    /// The same in the session's shell. Of the request, `cwd`, `env`, `stdin`, `interactive` and `pty` do not apply.
+    pub async fn shell(
+        &self,
+        name: Option<SessionName>,
+        request: ExecRequest,
+    ) -> Result<CommandReport, SessionError> {
+        self.run(name, request, Place::Shell).await
+    }
+
+    async fn run(
+        &self,
+        name: Option<SessionName>,
+        request: ExecRequest,
+        place: Place,
+    ) -> Result<CommandReport, SessionError> {
         let received = Instant::now();
         // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
         let deadline = received + request.wait.max(limits::CONNECT_TIMEOUT_MAX);
@@ -153,6 +175,7 @@ impl SupervisorHandle {
             let exec = |reply| {
                 SessionMessage::Exec(QueuedExec {
                     request: request.clone(),
+                    place,
                     reply: Some(reply),
                     taken: Arc::clone(&taken),
                     epoch: 0,
@@ -355,7 +378,10 @@ impl SupervisorHandle {
         Ok((name, actor))
     }
 
-    async fn actor(&self, name: &SessionName) -> Result<ActorRef<SessionMessage>, SessionError> {
+    pub(super) async fn actor(
+        &self,
+        name: &SessionName,
+    ) -> Result<ActorRef<SessionMessage>, SessionError> {
         match self.find(name).await? {
             Some(Found::Actor(actor)) => Ok(actor),
             Some(Found::Parked(_)) => Err(SessionError::Parked(name.clone())),
@@ -367,7 +393,10 @@ impl SupervisorHandle {
     }
 
     /// The name that was given, else the default.
-    async fn choose(&self, name: Option<SessionName>) -> Result<SessionName, SessionError> {
+    pub(super) async fn choose(
+        &self,
+        name: Option<SessionName>,
+    ) -> Result<SessionName, SessionError> {
         if let Some(name) = name {
             return Ok(name);
         }
@@ -503,7 +532,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-fn crashed(name: &SessionName, fate: Fate) -> SessionError {
+pub(super) fn crashed(name: &SessionName, fate: Fate) -> SessionError {
     SessionError::Crashed {
         name: name.clone(),
         fate,
@@ -541,5 +570,6 @@ fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
         next_attempt_in: None,
         last_error: None,
         jobs: Vec::new(),
+        shell_cwd: None,
     }
 }

@@ -6,6 +6,7 @@
 pub mod handle;
 pub(crate) mod message;
 pub(crate) mod restart;
+mod transfer;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use super::job::shelf::Shelf;
 use super::session::message::SessionMessage;
 use super::session::{SessionActor, SessionArguments};
 use crate::limits;
+use crate::metrics;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec};
@@ -236,7 +238,10 @@ impl SupervisorState {
         }
         let restarted = match decision {
             RestartDecision::Park => None,
-            RestartDecision::Restart => self.spawn(&name, &spec, pin, true).await,
+            RestartDecision::Restart => {
+                metrics::actor_restarted(metrics::Actor::Session);
+                self.spawn(&name, &spec, pin, true).await
+            }
         };
         let found = restarted.map_or_else(|| Found::Parked(Box::new(spec)), Found::Actor);
         if let Some(entry) = self.sessions.get_mut(&name) {

@@ -7,6 +7,8 @@ mod command;
 mod job;
 mod link;
 mod session;
+mod shell;
+mod transfer;
 
 use std::time::Duration;
 
@@ -75,6 +77,8 @@ pub(super) const ALL: &[Step] = &[
     step("timeout", |stage| Box::pin(command::time_limit(stage))),
     step("long output", |stage| Box::pin(command::long_output(stage))),
     step("long job", |stage| Box::pin(job::long(stage))),
+    step("shell", |stage| Box::pin(shell::shell(stage))),
+    step("files", |stage| Box::pin(transfer::there_and_back(stage))),
     step("unknown host key", |stage| {
         Box::pin(session::unknown_host_key(stage))
     }),

@@ -1,6 +1,6 @@
 """Drives the server with the official Python SDK, 1.x or 2.x, whichever is installed.
 
-Arguments: the server's command. Prints one line of JSON that says what the SDK saw.
+Arguments: `stdio COMMAND`, `http URL` or `sse URL`. Prints one line of JSON that says what the SDK saw.
 """
 
 import asyncio
@@ -21,26 +21,52 @@ def plain(value):
     return value.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
+def old_transport(transport, server):
+    """The transport as SDK 1.x has it."""
+    if transport == "stdio":
+        from mcp.client.stdio import stdio_client
+
+        return stdio_client(StdioServerParameters(command=server, args=[]))
+    if transport == "http":
+        from mcp.client.streamable_http import streamablehttp_client
+
+        return streamablehttp_client(server)
+    from mcp.client.sse import sse_client
+
+    return sse_client(server)
+
+
+def new_transport(transport, server):
+    """The transport as SDK 2.x has it."""
+    if transport == "stdio":
+        return StdioServerParameters(command=server, args=[])
+    if transport == "http":
+        return server
+    from mcp.client.sse import sse_client
+
+    return sse_client(server)
+
+
 @asynccontextmanager
-async def connect(server):
+async def connect(transport, server):
     """A client after the negotiation, with the version and the instructions that it got."""
     if SDK.startswith("1."):
         from mcp import ClientSession
-        from mcp.client.stdio import stdio_client
 
-        async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+        # Over streamable HTTP there is a third one, which tells the id of the session.
+        async with old_transport(transport, server) as (read, write, *_), ClientSession(read, write) as session:
             greeting = await session.initialize()
             yield session, greeting.protocolVersion, greeting.instructions
     else:
         from mcp import Client
 
-        async with Client(server) as client:
+        async with Client(new_transport(transport, server)) as client:
             yield client, client.protocol_version, client.instructions
 
 
-async def drive(server):
+async def drive(transport, server):
     seen = {"sdk": SDK}
-    async with connect(server) as (client, protocol, instructions):
+    async with connect(transport, server) as (client, protocol, instructions):
         seen |= {"protocolVersion": protocol, "instructions": instructions}
         tools = [plain(tool) for tool in (await client.list_tools()).tools]
         for tool in tools:
@@ -63,8 +89,7 @@ async def drive(server):
 
 
 def main():
-    server = StdioServerParameters(command=sys.argv[1], args=sys.argv[2:])
-    print(json.dumps(asyncio.run(drive(server))))
+    print(json.dumps(asyncio.run(drive(*sys.argv[1:3]))))
 
 
 main()

@@ -1,10 +1,10 @@
-// Drives the server with the official TypeScript SDK: `drive.mjs 1|2 COMMAND [ARGUMENT]...`, the number being
-// the SDK's major version. Prints one line of JSON that says what the SDK saw.
+// Drives the server with the official TypeScript SDK: `drive.mjs 1|2 stdio COMMAND`, or `http URL`, or `sse URL`,
+// the number being the SDK's major version. Prints one line of JSON that says what the SDK saw.
 
 import { readFile } from "node:fs/promises";
 import Ajv2020 from "ajv/dist/2020.js";
 
-const [major, command, ...args] = process.argv.slice(2);
+const [major, kind, server] = process.argv.slice(2);
 const name = major === "1" ? "@modelcontextprotocol/sdk" : "@modelcontextprotocol/client";
 const info = { name: "test", version: "1" };
 
@@ -20,9 +20,15 @@ async function newClient() {
 }
 
 async function newTransport() {
-  const module = major === "1" ? `${name}/client/stdio.js` : `${name}/stdio`;
-  const { StdioClientTransport } = await import(module);
-  return new StdioClientTransport({ command, args });
+  if (kind === "stdio") {
+    const module = major === "1" ? `${name}/client/stdio.js` : `${name}/stdio`;
+    const { StdioClientTransport } = await import(module);
+    return new StdioClientTransport({ command: server, args: [] });
+  }
+  const file = kind === "http" ? "streamableHttp" : "sse";
+  const module = await import(major === "1" ? `${name}/client/${file}.js` : name);
+  const Transport = kind === "http" ? module.StreamableHTTPClientTransport : module.SSEClientTransport;
+  return new Transport(new URL(server));
 }
 
 /** The version that is installed, beside the module that was loaded. */

@@ -1,6 +1,6 @@
-//! JSON-RPC lines: bounded, and answered even when they cannot be read.
+//! JSON-RPC messages, as lines or as the bodies of requests: bounded, and answered even when they cannot be read.
 //!
-//! A line that is no message gets an error response instead of silence, with the id of the request where one
+//! What is no message gets an error response instead of silence, with the id of the request where one
 //! can be made out, so that its sender does not wait for ever.
 
 use rmcp::RoleServer;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// JSON-RPC 2.0 section 5.1.
-const PARSE_ERROR: i32 = -32700;
+pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
 /// Bytes of an id that is worth answering to.
 const ID_MAX_BYTES: usize = 256;
@@ -58,6 +58,18 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
     }
 }
 
+/// Reads a message that came by itself, whole and within its bound.
+pub(super) fn whole(bytes: &[u8]) -> Incoming {
+    match serde_json::from_slice(bytes) {
+        Ok(message) => Incoming::Message(Box::new(message)),
+        Err(_) => {
+            let mut scanner = IdScanner::default();
+            scanner.feed(bytes);
+            decode(bytes, bytes.len(), bytes.len(), scanner)
+        }
+    }
+}
+
 fn decode(line: &[u8], length: usize, max: usize, scanner: IdScanner) -> Incoming {
     if length > max {
         let text = format!("the message has {length} bytes; at most {max} fit on a line");
@@ -75,7 +87,7 @@ fn decode(line: &[u8], length: usize, max: usize, scanner: IdScanner) -> Incomin
 
 fn refuse(line: &[u8], reason: &serde_json::Error, id: Option<Value>) -> Incoming {
     if std::str::from_utf8(line).is_err() {
-        return Incoming::Rejected(error(PARSE_ERROR, "the line is not valid UTF-8", id));
+        return Incoming::Rejected(error(PARSE_ERROR, "the message is not valid UTF-8", id));
     }
     match serde_json::from_slice::<Value>(line) {
         // A notification of a kind that nobody here knows needs no answer.
@@ -86,7 +98,7 @@ fn refuse(line: &[u8], reason: &serde_json::Error, id: Option<Value>) -> Incomin
         }
         Ok(Value::Array(_)) => Incoming::Rejected(error(
             INVALID_REQUEST,
-            "batches are not part of MCP; send one message a line",
+            "batches are not part of MCP; send one message at a time",
             id,
         )),
         Ok(_) => Incoming::Rejected(error(

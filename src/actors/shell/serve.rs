@@ -1,0 +1,207 @@
+//! The task that owns a session's shell: opens it when it is first needed, and anew after its end.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::actors::report::ShellFacts;
+use crate::ssh::channel::Channels;
+use crate::ssh::exec::Finished;
+use crate::ssh::shell::{Memory, OpenError, Restored, Shell, Work};
+
+/// A command of a job.
+pub(crate) struct ShellWork {
+    pub(crate) work: Work,
+    /// Told of its shell when the command goes out.
+    pub(crate) begun: Box<dyn FnOnce(ShellFacts) + Send>,
+    /// When waiting for a channel is over.
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<Served>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// It ran, or may have: how it ended, and what there is to say of the shell.
+    Ran(Box<(Finished, ShellFacts)>),
+    /// There is no shell for it: nothing was sent.
+    NoShell(OpenError),
+    /// It was given up before it was sent.
+    GivenUp,
+}
+
+/// Serves until nobody can ask any more.
+pub(super) async fn serve(
+    channels: Arc<Channels>,
+    memory: Arc<Memory>,
+    mut queue: mpsc::Receiver<Box<ShellWork>>,
+) {
+    let mut current: Option<(Shell, u64)> = None;
+    loop {
+        let asked = match &mut current {
+            Some((shell, _)) => tokio::select! {
+                asked = queue.recv() => asked,
+                words = shell.idle(&memory) => {
+                    let_go(&mut current, &memory, words);
+                    continue;
+                }
+            },
+            None => queue.recv().await,
+        };
+        let Some(asked) = asked else { break };
+        let ShellWork {
+            work,
+            begun,
+            deadline,
+            reply,
+        } = *asked;
+        let ready = ready(&channels, &memory, &mut current, &work.stop, deadline).await;
+        let answer = match ready {
+            Ok(facts) => turn(&memory, &mut current, work, facts, begun).await,
+            Err(answer) => answer,
+        };
+        // The job may be gone with its session.
+        let _ = reply.send(answer);
+    }
+    if let Some((shell, _)) = current {
+        memory.note_end("the session let it go".to_owned());
+        shell.close().await;
+    }
+}
+
+fn let_go(current: &mut Option<(Shell, u64)>, memory: &Memory, words: String) {
+    if let Some((shell, _)) = current.take() {
+        memory.note_end(words);
+        // Nobody waits for its channel to close.
+        tokio::spawn(shell.close());
+    }
+}
+
+/// Sees to it that there is a shell, and tells what there is to say of it.
+async fn ready(
+    channels: &Arc<Channels>,
+    memory: &Arc<Memory>,
+    current: &mut Option<(Shell, u64)>,
+    stop: &CancellationToken,
+    deadline: Instant,
+) -> Result<ShellFacts, Served> {
+    if let Some((shell, _)) = current
+        && shell.has_ended(memory)
+    {
+        let words = shell.end_words();
+        let_go(current, memory, words);
+    }
+    if let Some((_, generation)) = current {
+        return Ok(ShellFacts {
+            generation: *generation,
+            ..ShellFacts::default()
+        });
+    }
+    // In a task of its own: a start that is given up half way would leave its process behind.
+    let mut opening = tokio::spawn({
+        let (channels, memory) = (Arc::clone(channels), Arc::clone(memory));
+        async move { open(&channels, &memory, deadline).await }
+    });
+    let opened = tokio::select! {
+        () = stop.cancelled() => {
+            let memory = Arc::clone(memory);
+            tokio::spawn(async move {
+                if let Ok(Ok((shell, _))) = opening.await {
+                    memory.note_end("the call that started it was given up".to_owned());
+                    shell.close().await;
+                }
+            });
+            return Err(Served::GivenUp);
+        }
+        opened = &mut opening => opened,
+    };
+    match opened {
+        Ok(Ok((shell, facts))) => {
+            *current = Some((shell, facts.generation));
+            Ok(facts)
+        }
+        Ok(Err(error)) => Err(Served::NoShell(error)),
+        Err(error) => {
+            tracing::error!(%error, "the start of a shell failed");
+            Err(Served::NoShell(OpenError::NoShell {
+                how: "its start failed inside this program".to_owned(),
+                said: String::new(),
+            }))
+        }
+    }
+}
+
+/// One command.
+async fn turn(
+    memory: &Arc<Memory>,
+    current: &mut Option<(Shell, u64)>,
+    work: Work,
+    mut facts: ShellFacts,
+    begun: impl FnOnce(ShellFacts),
+) -> Served {
+    let Some((shell, _)) = current else {
+        return Served::GivenUp;
+    };
+    begun(facts.clone());
+    let done = shell.run(work, memory).await;
+    facts.cwd = memory.cwd();
+    facts.background = done.background;
+    if let Some(words) = done.shell_ended {
+        facts.ended = Some(words.clone());
+        let_go(current, memory, words);
+    }
+    Served::Ran(Box::new((done.finished, facts)))
+}
+
+/// A shell with the state of the last one, and what there is to say about that.
+async fn open(
+    channels: &Arc<Channels>,
+    memory: &Arc<Memory>,
+    deadline: Instant,
+) -> Result<(Shell, ShellFacts), OpenError> {
+    let cwd = memory.cwd();
+    let mut shell = Shell::open(channels, deadline).await?;
+    let mut restored = shell.restore(memory).await;
+    if restored == Restored::Failed {
+        shell.close().await;
+        memory.forget_state();
+        shell = Shell::open(channels, deadline).await?;
+    } else if shell.has_ended(memory) {
+        restored = Restored::Failed;
+    }
+    let generation = memory.next_generation();
+    let mut facts = ShellFacts {
+        generation,
+        restarted: generation > 1,
+        ..ShellFacts::default()
+    };
+    if facts.restarted {
+        let why = memory.take_end();
+        let why = why.unwrap_or_else(|| "its connection is gone".to_owned());
+        let owed = memory.take_owed();
+        let got = match (restored, cwd) {
+            (Restored::All, _) if owed => {
+                "working directory, umask and exported variables are restored, but not what the last command did to umask and variables, which was not told in time".to_owned()
+            }
+            (Restored::All, _) => {
+                "working directory, umask and exported variables are restored".to_owned()
+            }
+            (Restored::Nothing, _) => "it had told nothing that could be restored".to_owned(),
+            (Restored::NotDirectory, Some(cwd)) => format!(
+                "umask and exported variables are restored, but {cwd} cannot be entered any more"
+            ),
+            _ => "working directory, umask and exported variables could not be restored".to_owned(),
+        };
+        facts.remarks.push(format!(
+            "a new shell, because the last one ended: {why}; {got}; functions, variables that were not exported, options and background jobs are lost"
+        ));
+    }
+    if !shell.is_bash() && memory.says_sh() {
+        facts
+            .remarks
+            .push("the host has no bash, so this is its sh".to_owned());
+    }
+    Ok((shell, facts))
+}

@@ -1,0 +1,69 @@
+//! Transfers through the handle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::Instant;
+
+use super::handle::{LOOK_UP_DELAY, LOOK_UPS_MAX, SupervisorHandle, crashed};
+use crate::actors::call::call;
+use crate::actors::error::SessionError;
+use crate::actors::session::message::{QueuedTransfer, SessionMessage};
+use crate::actors::sftp::report::{TransferReport, TransferRequest};
+use crate::error::Fate;
+use crate::limits;
+use crate::ssh::transfer::LocalPolicy;
+use crate::store::SessionName;
+
+impl SupervisorHandle {
+    /// The same handle with other rules for local paths.
+    #[must_use]
+    pub fn with_local_policy(mut self, policy: LocalPolicy) -> Self {
+        self.local_policy = Arc::new(policy);
+        self
+    }
+
+    /// Which local paths transfers may touch.
+    pub fn local_policy(&self) -> Arc<LocalPolicy> {
+        Arc::clone(&self.local_policy)
+    }
+
+    /// Copies files and waits for the end or for as long as the request says.
+    pub async fn transfer(
+        &self,
+        name: Option<SessionName>,
+        request: TransferRequest,
+    ) -> Result<TransferReport, SessionError> {
+        let received = Instant::now();
+        let name = self.choose(name).await?;
+        let mut again = true;
+        for _ in 0..LOOK_UPS_MAX {
+            let actor = self.actor(&name).await?;
+            let taken = Arc::new(AtomicBool::new(false));
+            let question = |reply| {
+                SessionMessage::Transfer(QueuedTransfer {
+                    request: request.clone(),
+                    reply: Some(reply),
+                    taken: Arc::clone(&taken),
+                    received,
+                    // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
+                    deadline: received + request.wait.max(limits::CONNECT_TIMEOUT_MAX),
+                    reconnected: false,
+                })
+            };
+            match call(&actor, question).await {
+                // The link was dead before anything was asked of it: the session dials anew.
+                Ok(Err(SessionError::Transfer(failure))) if failure.unstarted && again => {
+                    again = false;
+                }
+                Ok(answer) => return answer,
+                Err(_) if taken.load(Ordering::SeqCst) => {
+                    return Err(crashed(&name, Fate::Unknown));
+                }
+                // The session ended before it looked at the call: nothing was done.
+                Err(_) => tokio::time::sleep(LOOK_UP_DELAY).await,
+            }
+        }
+        Err(crashed(&name, Fate::NotSent))
+    }
+}

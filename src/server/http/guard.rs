@@ -1,0 +1,225 @@
+//! Who may ask: one check in front of every route.
+//!
+//! A web page must not reach this server through its user's browser (Host against DNS rebinding, Origin against
+//! everything else), and another user of the machine must not reach it at all (token, or the peer's uid).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
+use serde_json::json;
+
+use super::peer::Peer;
+use super::reply;
+use super::token::Token;
+use crate::metrics::{self, HttpRejection};
+
+/// Sent by browsers, also where they send no Origin, and out of reach of pages (Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The rules of this server.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    token: Option<Arc<Token>>,
+    allow_hosts: Arc<[String]>,
+}
+
+/// One connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Connection {
+    /// The end that was connected to.
+    pub(super) local: SocketAddr,
+    /// The other one.
+    pub(super) peer: Peer,
+}
+
+/// Why a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NoHost,
+    Host,
+    Origin,
+    Token,
+    Peer,
+}
+
+impl Guard {
+    /// With a token, every request has to carry it. `allow_hosts` are further names of this server, `NAME` or
+    /// `NAME:PORT`.
+    pub fn new(token: Option<Token>, allow_hosts: Vec<String>) -> Self {
+        let names = allow_hosts
+            .into_iter()
+            .map(|name| name.to_ascii_lowercase());
+        Self {
+            token: token.map(Arc::new),
+            allow_hosts: names.collect(),
+        }
+    }
+
+    /// Whether it matters who is at the other end.
+    pub(super) fn asks_for_peers(&self) -> bool {
+        self.token.is_none()
+    }
+
+    /// The answer to a request that is turned away; none lets it pass.
+    pub(super) fn refuse(&self, request: &Parts, connection: Connection) -> Option<Response<Body>> {
+        let judged = self.judge(&request.uri, &request.headers, connection);
+        let refusal = judged.err()?;
+        tracing::debug!(?refusal, "request refused");
+        metrics::http_rejected(match refusal {
+            Refusal::NoHost | Refusal::Host => HttpRejection::Host,
+            Refusal::Origin => HttpRejection::Origin,
+            Refusal::Token => HttpRejection::Token,
+            Refusal::Peer => HttpRejection::Peer,
+        });
+        Some(self.answer(refusal))
+    }
+
+    fn judge(&self, uri: &Uri, headers: &HeaderMap, connection: Connection) -> Result<(), Refusal> {
+        self.judge_host(uri, headers, connection.local)?;
+        self.judge_origin(headers, connection.local)?;
+        match &self.token {
+            Some(token) if bearer(headers).is_some_and(|given| token.is(given)) => Ok(()),
+            Some(_) => Err(Refusal::Token),
+            None if connection.peer == Peer::Ours => Ok(()),
+            None => Err(Refusal::Peer),
+        }
+    }
+
+    fn judge_host(&self, uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> Result<(), Refusal> {
+        let host = only(headers, HOST).ok_or(Refusal::NoHost)?;
+        // A request line may name a host too (RFC 9112 section 3.2.2), and then it is the one that counts.
+        let named = uri.authority().map(Authority::as_str);
+        let all = std::iter::once(host).chain(named);
+        let all_ours = all.into_iter().all(|text| {
+            let authority = text.parse::<Authority>().ok();
+            authority.is_some_and(|authority| self.is_ours(&authority, local, 80))
+        });
+        if all_ours { Ok(()) } else { Err(Refusal::Host) }
+    }
+
+    fn judge_origin(&self, headers: &HeaderMap, local: SocketAddr) -> Result<(), Refusal> {
+        if let Some(site) = headers.get(SEC_FETCH_SITE)
+            && !matches!(site.as_bytes(), b"none" | b"same-origin")
+        {
+            return Err(Refusal::Origin);
+        }
+        if !headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
+        let origin = only(headers, ORIGIN).ok_or(Refusal::Origin)?;
+        let uri: Uri = origin.parse().map_err(|_| Refusal::Origin)?;
+        let default_port = match uri.scheme_str() {
+            Some("http") => 80,
+            Some("https") => 443,
+            _ => return Err(Refusal::Origin),
+        };
+        match uri.authority() {
+            Some(authority) if self.is_ours(authority, local, default_port) => Ok(()),
+            _ => Err(Refusal::Origin),
+        }
+    }
+
+    /// Whether an authority names this server: a loopback name or the address that was connected to, with the
+    /// right port, or one that is allowed by option.
+    fn is_ours(&self, authority: &Authority, local: SocketAddr, default_port: u16) -> bool {
+        let text = authority.as_str();
+        if text.contains('@') {
+            return false;
+        }
+        let host = authority.host().to_ascii_lowercase();
+        let has_port = text.len() > authority.host().len();
+        let port = authority.port_u16();
+        // `name:` and ports that are none.
+        if has_port && port.is_none() {
+            return false;
+        }
+        let is_allowed =
+            |allowed: &String| *allowed == host || *allowed == text.to_ascii_lowercase();
+        if self.allow_hosts.iter().any(is_allowed) {
+            return true;
+        }
+        is_own_name(&host, local) && port.unwrap_or(default_port) == local.port()
+    }
+
+    fn answer(&self, refusal: Refusal) -> Response<Body> {
+        let (status, text) = match refusal {
+            Refusal::NoHost => (StatusCode::BAD_REQUEST, "a request needs one Host header"),
+            Refusal::Host => (
+                StatusCode::FORBIDDEN,
+                "this server does not go by that Host; use the address that it listens on, or start it with --allow-host NAME",
+            ),
+            Refusal::Origin => (
+                StatusCode::FORBIDDEN,
+                "requests from web pages of other origins are refused",
+            ),
+            Refusal::Peer => (
+                StatusCode::FORBIDDEN,
+                "this server serves the user who runs it; for other users start it with --token-file FILE",
+            ),
+            Refusal::Token => return self.unauthorized(),
+        };
+        reply::error(status, text)
+    }
+
+    /// Clients show this to their users, so it says what to do.
+    fn unauthorized(&self) -> Response<Body> {
+        let path = self
+            .token
+            .as_ref()
+            .map(|token| token.path().display().to_string());
+        let path = path.unwrap_or_default();
+        let body = json!({
+            "error": format!("this server needs a token: send the header Authorization: Bearer TOKEN, where TOKEN is the content of {path}"),
+            "tokenFile": path,
+            "header": "Authorization: Bearer TOKEN",
+        });
+        let mut response = reply::json(StatusCode::UNAUTHORIZED, &body);
+        let scheme = HeaderValue::from_static("Bearer realm=\"mcp-ssh-sessions\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        response
+    }
+}
+
+/// The value of a header that stands there once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// `Authorization: Bearer TOKEN`; the scheme in any case (RFC 9110 section 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = only(headers, AUTHORIZATION)?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().as_bytes())
+}
+
+fn is_own_name(host: &str, local: SocketAddr) -> bool {
+    if host == "localhost" {
+        return true;
+    }
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let address: Option<IpAddr> = match bare {
+        Some(v6) => v6.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok().map(IpAddr::V4),
+    };
+    address.is_some_and(|address| {
+        let names_loopback = address == IpAddr::from([127, 0, 0, 1])
+            || address == IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]);
+        names_loopback || address.to_canonical() == local.ip().to_canonical()
+    })
+}
+
+#[cfg(test)]
+mod tests;

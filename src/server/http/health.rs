@@ -1,0 +1,57 @@
+//! `/health`: that this is the server, and how its sessions are. Names no session and no host.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::reply;
+use crate::actors::SupervisorHandle;
+use crate::actors::report::SessionStatus;
+
+/// Every state of a session, as the tools name it.
+pub(super) const STATES: [&str; 6] = [
+    "connecting",
+    "ready",
+    "backoff",
+    "dormant",
+    "failed",
+    "saved",
+];
+
+/// What it takes to answer.
+#[derive(Debug, Clone)]
+pub(super) struct Health {
+    supervisor: SupervisorHandle,
+    since: Instant,
+}
+
+impl Health {
+    pub(super) fn new(supervisor: SupervisorHandle) -> Self {
+        Self {
+            supervisor,
+            since: Instant::now(),
+        }
+    }
+
+    /// The answer.
+    pub(super) async fn report(&self) -> Response<Body> {
+        let list = self.supervisor.list().await;
+        let counts = STATES.map(|state| (state.to_owned(), count(&list.sessions, state).into()));
+        let body = json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptimeSeconds": self.since.elapsed().as_secs(),
+            "sessions": Map::<String, Value>::from_iter(counts),
+        });
+        reply::json(StatusCode::OK, &body)
+    }
+}
+
+/// Sessions in a state.
+pub(super) fn count(sessions: &[SessionStatus], state: &str) -> usize {
+    sessions
+        .iter()
+        .filter(|status| status.state == state)
+        .count()
+}

@@ -1,0 +1,211 @@
+//! Who is at the other end of a loopback connection: the uid, as the kernel lists it.
+//!
+//! Only on Linux. Elsewhere nothing tells, and a token is the way to keep other users out.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::limits;
+
+/// What is known of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// It runs under our uid, or as root, or cannot be told on this system.
+    Ours,
+    /// It is somebody else, or was not found among the open connections.
+    Foreign,
+}
+
+/// The tables of TCP connections, both of which may list one: an IPv6 socket can carry IPv4.
+const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+/// Column `st` of a connection that both ends hold open.
+const ESTABLISHED: &str = "01";
+
+/// Looks peers up. Reading the tables takes the kernel longer the more connections there are, so that all who ask
+/// while one reading goes on share the next one.
+#[derive(Debug, Clone)]
+pub(super) struct Peers {
+    questions: mpsc::Sender<Question>,
+}
+
+/// Who has opened the connection from `peer` to `local`?
+#[derive(Debug)]
+struct Question {
+    peer: SocketAddr,
+    local: SocketAddr,
+    answer: oneshot::Sender<Peer>,
+}
+
+impl Peers {
+    /// Starts; ends with the last clone of this.
+    pub(super) fn start() -> Self {
+        let (questions, receiver) = mpsc::channel(limits::HTTP_CONNECTIONS_MAX);
+        tokio::spawn(answer_all(receiver));
+        Self { questions }
+    }
+
+    /// Who has opened a connection. The tables are read after this was asked.
+    pub(super) async fn look_up(&self, peer: SocketAddr, local: SocketAddr) -> Peer {
+        if !cfg!(target_os = "linux") || !peer.ip().to_canonical().is_loopback() {
+            return Peer::Ours;
+        }
+        let (answer, answered) = oneshot::channel();
+        let question = Question {
+            peer,
+            local,
+            answer,
+        };
+        // Whoever cannot be asked about is nobody.
+        match self.questions.send(question).await {
+            Ok(()) => answered.await.unwrap_or(Peer::Foreign),
+            Err(_) => Peer::Foreign,
+        }
+    }
+}
+
+async fn answer_all(mut receiver: mpsc::Receiver<Question>) {
+    let own = rustix::process::geteuid().as_raw();
+    while let Some(first) = receiver.recv().await {
+        let mut questions = vec![first];
+        while let Ok(another) = receiver.try_recv() {
+            questions.push(another);
+        }
+        let owners = tokio::task::spawn_blocking(read_owners).await;
+        let owners = owners.unwrap_or_default();
+        for Question {
+            peer,
+            local,
+            answer,
+        } in questions
+        {
+            let uid = owners.get(&(canonical(peer), canonical(local)));
+            // The connection may have ended meanwhile.
+            let _ = answer.send(uid.map_or(Peer::Foreign, |uid| judge(*uid, own)));
+        }
+    }
+}
+
+/// An address and a port.
+type End = (IpAddr, u16);
+/// The uid of each socket by its own end and its other end.
+type Owners = HashMap<(End, End), u32>;
+
+fn read_owners() -> Owners {
+    let mut owners = Owners::new();
+    for table in TABLES {
+        // A table that is missing (no IPv6) lists nothing.
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        owners.extend(text.lines().skip(1).filter_map(owner));
+    }
+    owners
+}
+
+const fn judge(uid: u32, own: u32) -> Peer {
+    if uid == own || uid == 0 {
+        Peer::Ours
+    } else {
+        Peer::Foreign
+    }
+}
+
+/// A line of a table.
+///
+/// Only of an established connection: a socket that its process has closed is listed under uid 0 for a while,
+/// and would pass for root with what it has sent before.
+fn owner(line: &str) -> Option<((End, End), u32)> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (own, other) = (fields.next()?, fields.next()?);
+    let state = fields.next()?;
+    let uid = fields.nth(3)?;
+    let inode = fields.nth(1)?;
+    if state != ESTABLISHED || inode == "0" {
+        return None;
+    }
+    Some(((address(own)?, address(other)?), uid.parse().ok()?))
+}
+
+fn canonical(address: SocketAddr) -> End {
+    (address.ip().to_canonical(), address.port())
+}
+
+/// `0100007F:1F90`: words of four bytes in the machine's order, then the port.
+fn address(text: &str) -> Option<End> {
+    let (ip, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| {
+        let word = u32::from_str_radix(ip.get(8 * at..8 * at + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    let ip = match ip.len() {
+        8 => IpAddr::from(word(0)?),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Ipv6Addr::from(bytes).to_canonical()
+        }
+        _ => return None,
+    };
+    Some((ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(state: &str, uid: u32, inode: u32) -> String {
+        let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
+        format!(
+            "   0: {loopback:08X}:9C40 {loopback:08X}:1E2A {state} 00000000:00000000 00:00000000 00000000 {uid:>5}        0 {inode} 1 0000000000000000 20 4 30 10 -1"
+        )
+    }
+
+    #[test]
+    fn the_owner_of_an_open_connection_is_read_and_of_no_other() {
+        let own = ("127.0.0.1".parse().unwrap(), 40000);
+        let other = ("127.0.0.1".parse().unwrap(), 7722);
+        assert_eq!(owner(&line("01", 1000, 5)), Some(((own, other), 1000)));
+        // Closed by its process: listed as root's.
+        assert_eq!(owner(&line("05", 0, 0)), None);
+        assert_eq!(owner(&line("01", 0, 0)), None);
+        assert_eq!(owner(""), None);
+    }
+
+    #[test]
+    fn ipv4_in_an_ipv6_socket_is_ipv4() {
+        let words = [0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes([127, 0, 0, 1])];
+        let text: String = words.iter().map(|word| format!("{word:08X}")).collect();
+        let expected = ("127.0.0.1".parse().unwrap(), 80);
+        assert_eq!(address(&format!("{text}:0050")), Some(expected));
+        assert_eq!(address("xx"), None);
+        assert_eq!(address("0100:0050"), None);
+    }
+
+    #[test]
+    fn the_same_user_and_root_may() {
+        let rows = [
+            (1000, 1000, Peer::Ours),
+            (0, 1000, Peer::Ours),
+            (1001, 1000, Peer::Foreign),
+            (1000, 0, Peer::Foreign),
+        ];
+        for (uid, own, expected) in rows {
+            assert_eq!(judge(uid, own), expected, "{uid} {own}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_this_process_is_ours() {
+        let peers = Peers::start();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let client = tokio::net::TcpStream::connect(local).await.unwrap();
+        let (_server, peer) = listener.accept().await.unwrap();
+        let (one, two) = tokio::join!(peers.look_up(peer, local), peers.look_up(peer, local));
+        assert_eq!([one, two], [Peer::Ours; 2]);
+        drop(client);
+        // Whoever has gone is nobody.
+        assert_eq!(peers.look_up(peer, local).await, Peer::Foreign);
+    }
+}

@@ -1,0 +1,138 @@
+//! The MCP sessions of clients whose protocol has them: rmcp's own, with a bound on their number.
+//!
+//! They hold no state of ours (everything hangs on the names of SSH sessions); they only cost memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_core::Stream;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::streamable_http_server::session::ServerSseMessage;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError, SessionConfig,
+};
+use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits;
+
+/// The sessions of one daemon.
+#[derive(Debug)]
+pub(super) struct BoundedSessions {
+    inner: LocalSessionManager,
+    slots: Slots,
+    taken: Mutex<HashMap<SessionId, OwnedSemaphorePermit>>,
+}
+
+/// Places for sessions of both older transports.
+#[derive(Debug, Clone)]
+pub(super) struct Slots(Arc<Semaphore>);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(limits::LEGACY_SESSIONS_MAX)))
+    }
+}
+
+impl Slots {
+    /// A place, for as long as the permit is held.
+    pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Whether there is none left.
+    pub(super) fn are_taken(&self) -> bool {
+        self.0.available_permits() == 0
+    }
+}
+
+/// What can go wrong with a session.
+#[derive(Debug, Error)]
+pub(super) enum SessionsError {
+    /// rmcp's words.
+    #[error(transparent)]
+    Inner(#[from] LocalSessionManagerError),
+    /// There are as many as there may be.
+    #[error("too many MCP sessions")]
+    TooMany,
+}
+
+impl BoundedSessions {
+    pub(super) fn new(slots: Slots) -> Self {
+        let mut inner = LocalSessionManager::default();
+        let mut config = SessionConfig::default();
+        config.keep_alive = Some(limits::LEGACY_SESSION_IDLE);
+        inner.session_config = config;
+        Self {
+            inner,
+            slots,
+            taken: Mutex::default(),
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<SessionId, OwnedSemaphorePermit>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionManager for BoundedSessions {
+    type Error = SessionsError;
+    type Transport = <LocalSessionManager as SessionManager>::Transport;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let permit = self.slots.take().ok_or(SessionsError::TooMany)?;
+        let (id, transport) = self.inner.create_session().await?;
+        self.taken().insert(id.clone(), permit);
+        Ok((id, transport))
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        Ok(self.inner.initialize_session(id, message).await?)
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        Ok(self.inner.has_session(id).await?)
+    }
+
+    /// Called when a client ends its session, and once more when its service has ended for whatever reason.
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        self.taken().remove(id);
+        Ok(self.inner.close_session(id).await?)
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.create_stream(id, message).await?)
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        Ok(self.inner.accept_message(id, message).await?)
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.create_standalone_stream(id).await?)
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.resume(id, last_event_id).await?)
+    }
+}

@@ -1,0 +1,160 @@
+//! Ending, signalling and looking at the command that a shell runs, by a script on a second channel.
+//!
+//! A shell without a terminal keeps its commands in its own process group, so a signal to the group would end it
+//! too. The script knows the shell's process instead, which the shell told when it started, and touches nothing
+//! unless that is a child of the same sshd as itself. Its targets are the descendants of the shell, without the
+//! processes that earlier commands have left in the background. SIGURG tells bash to give up the rest of the
+//! command ([`super::super::framing`]); every other shell ignores it.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::limits;
+use crate::ssh::channel::Channels;
+use crate::ssh::command::{quote, token};
+use crate::ssh::kill::{KillReport, Report, see_off};
+
+/// `$0` token, `$1` the shell, `$2` steps of 50 ms between the signals, `$3` `end`, `look` or a signal, `$4` whether
+/// the shell is to give up its command, then processes to spare. No single quote, backslash or exclamation mark.
+const SCRIPT: &str = concat!(
+    r#"p=$1; n=$2; m=$3; u=$4; shift 4; o=" $* "; "#,
+    // State and parent of the shell. What stands before the last parenthesis is its name.
+    r#"if [ -r /proc/$p/stat ]; then read -r r </proc/$p/stat; set -- ${r##*) }; "#,
+    r#"else set -- $(ps -o stat= -o ppid= -p $p 2>/dev/null); fi; "#,
+    r#"[ "$2" = "$PPID" ] || { echo "$0 stranger"; exit; }; "#,
+    r#"if [ $m = look ]; then case $1 in T*) echo "$0 stopped"; exit;; esac; "#,
+    // Between commands its input is where commands come from, in a command it is /dev/null.
+    r#"case $(ls -l /proc/$p/fd/0 2>/dev/null) in *" /dev/null") echo "$0 busy";; "#,
+    r#"*" -> "*) echo "$0 idle";; *) echo "$0 unknown";; esac; exit; fi; "#,
+    // Adds the descendants of a process to t. Where the kernel does not list children, ps does.
+    r#"k() { for f in /proc/$1/task/*/children; do if [ -r $f ]; then c=; read -r c <$f; "#,
+    r#"else c=$(ps -A -o pid= -o ppid= 2>/dev/null | while read -r a b; do [ "$b" = "$1" ] && echo $a; done); fi; "#,
+    r#"for x in $c; do case $o in *" $x "*) ;; *) t="$t $x"; k $x;; esac; done; done; }; "#,
+    // Signals what has not had this one yet.
+    r#"g() { for x in $t; do case $q in *" $x "*) ;; *) kill -s $1 $x 2>/dev/null; q="$q$x ";; esac; done; }; "#,
+    r#"echo "$0 found"; "#,
+    r#"if [ $m = end ]; then for s in INT TERM KILL; do q=" "; kill -s URG $p 2>/dev/null; w=0; "#,
+    r#"while [ $w -lt $n ]; do t=; k $p; [ -z "$t" ] && { echo "$0 gone $s"; exit; }; g $s; "#,
+    r#"sleep 0.05 2>/dev/null || { sleep 1; w=$((w+19)); }; w=$((w+1)); done; done; echo "$0 left"; exit; fi; "#,
+    r#"q=" "; t=; [ $u = yes ] && kill -s URG $p 2>/dev/null; k $p; g $m; echo "$0 sent""#,
+);
+
+/// Steps in [`limits::KILL_STEP`].
+const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
+
+/// A shell's process, and the processes that its running command has not started.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) process: u32,
+    pub(super) spared: Vec<u32>,
+}
+
+/// What a shell is seen to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It runs a command.
+    Busy,
+    /// It waits for one.
+    Idle,
+    /// It has been stopped.
+    Stopped,
+    /// The host does not tell.
+    Unknown,
+}
+
+/// Ends the command: INT, TERM and KILL to its processes. Nothing comes back when no helper could do it.
+pub(super) async fn end(channels: &Arc<Channels>, target: Target) -> Option<KillReport> {
+    let is_last = |words: &str| words.starts_with("gone") || words == "left";
+    let said = help(channels, &target, "end", true, is_last).await?;
+    let report = |signal, gone| {
+        Some(KillReport {
+            signal,
+            gone: Some(gone),
+        })
+    };
+    match said.as_str() {
+        "gone INT" => report("INT", true),
+        "gone TERM" => report("TERM", true),
+        "gone KILL" => report("KILL", true),
+        "left" => report("KILL", false),
+        _ => None,
+    }
+}
+
+/// Sends one signal to the command's processes; one that ends also makes the shell give up the rest of the
+/// command. False when no helper could do it.
+pub(super) async fn signal(channels: &Arc<Channels>, target: Target, name: &'static str) -> bool {
+    let ends = !matches!(name, "USR1" | "USR2");
+    let said = help(channels, &target, name, ends, |words| words == "sent").await;
+    said.as_deref() == Some("sent")
+}
+
+/// Looks at what the shell does.
+pub(super) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
+    let target = Target {
+        process,
+        spared: Vec::new(),
+    };
+    let said = help(channels, &target, "look", false, |words| words != "found").await;
+    match said.as_deref() {
+        Some("busy") => Look::Busy,
+        Some("idle") => Look::Idle,
+        Some("stopped") => Look::Stopped,
+        _ => Look::Unknown,
+    }
+}
+
+/// In a task of its own: whoever waits may give up, and the helper's channel is closed all the same.
+async fn help(
+    channels: &Arc<Channels>,
+    target: &Target,
+    what: &'static str,
+    gives_up: bool,
+    is_last: fn(&str) -> bool,
+) -> Option<String> {
+    let token = token();
+    let spared: Vec<_> = target.spared.iter().map(u32::to_string).collect();
+    let line = format!(
+        "exec sh -c {} {token} {} {STEPS} {what} {} {}",
+        quote(SCRIPT),
+        target.process,
+        if gives_up { "yes" } else { "no" },
+        spared.join(" ")
+    );
+    let channels = Arc::clone(channels);
+    let helper = tokio::spawn(async move { run(&channels, line, token, is_last).await });
+    helper.await.ok().flatten()
+}
+
+/// The helper's last words, if it got so far.
+async fn run(
+    channels: &Arc<Channels>,
+    line: String,
+    token: String,
+    is_last: fn(&str) -> bool,
+) -> Option<String> {
+    let connection = channels.connection();
+    if connection.helper_is_useless() {
+        return None;
+    }
+    let lease = channels.acquire_control(limits::CONTROL_CHANNEL_TIMEOUT);
+    let mut lease = lease.await.ok()?;
+    let order = connection.start_order().lock().await;
+    let sent = lease.channel.exec(true, line).await;
+    // It counts among the commands while it lives: `kill.rs` relies on the order.
+    let running = connection.note_started(rand::random());
+    drop(order);
+    let mut report = Report::new(token);
+    let is_done = |said: &[String]| {
+        said.last()
+            .is_some_and(|words| is_last(words) || words == "stranger")
+    };
+    let mut said = None;
+    if sent.is_ok() {
+        let saying = report.wait_for(&mut lease, is_done);
+        said = timeout(limits::KILL_TIMEOUT, saying).await.ok().flatten();
+    }
+    tokio::spawn(see_off(lease, running, report));
+    said
+}

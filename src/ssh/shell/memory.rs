@@ -1,0 +1,90 @@
+//! What a session remembers of its shell from one to the next. In memory only.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::ssh::framing::Saved;
+
+/// Shared by a session and the shell that it has at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Shells so far.
+    generation: u64,
+    saved: Option<Saved>,
+    /// Why the last one ended.
+    ended: Option<String>,
+    /// A command has ended whose shell has not told its state since: what is saved may lack what it changed.
+    owed: bool,
+    /// It was said that there is no bash.
+    said_sh: bool,
+}
+
+impl Memory {
+    /// The directory of the shell, made fit to be shown by whoever shows it.
+    pub(crate) fn cwd(&self) -> Option<String> {
+        let remembered = self.lock();
+        let cwd = remembered.saved.as_ref()?.cwd.as_ref()?;
+        Some(String::from_utf8_lossy(cwd).into_owned())
+    }
+
+    /// Gives up what a new shell did not take.
+    pub(crate) fn forget_state(&self) {
+        self.lock().saved = None;
+    }
+
+    /// Notes why the shell is no more.
+    pub(crate) fn note_end(&self, words: String) {
+        self.lock().ended = Some(words);
+    }
+
+    /// Why the last shell ended; asked when the next one is there.
+    pub(crate) fn take_end(&self) -> Option<String> {
+        self.lock().ended.take()
+    }
+
+    /// Counts a new shell.
+    pub(crate) fn next_generation(&self) -> u64 {
+        let mut remembered = self.lock();
+        remembered.generation += 1;
+        remembered.generation
+    }
+
+    /// Whether it is time to say that there is no bash.
+    pub(crate) fn says_sh(&self) -> bool {
+        !std::mem::replace(&mut self.lock().said_sh, true)
+    }
+
+    pub(super) fn note_cwd(&self, cwd: Vec<u8>) {
+        let mut remembered = self.lock();
+        remembered.saved.get_or_insert_default().cwd = Some(cwd);
+    }
+
+    /// A command has ended, and its shell is about to tell its state.
+    pub(super) fn owe_state(&self) {
+        self.lock().owed = true;
+    }
+
+    /// Whether the last shell ended before it had told what its last command changed.
+    pub(crate) fn take_owed(&self) -> bool {
+        std::mem::take(&mut self.lock().owed)
+    }
+
+    /// Umask and variables; the directory was told before.
+    pub(super) fn note_state(&self, mut state: Saved) {
+        let mut remembered = self.lock();
+        remembered.owed = false;
+        let saved = remembered.saved.get_or_insert_default();
+        state.cwd = saved.cwd.take();
+        *saved = state;
+    }
+
+    pub(super) fn saved(&self) -> Option<Saved> {
+        self.lock().saved.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,341 @@
+//! A shell that goes on from command to command, on a channel of its own.
+//!
+//! [`Shell::open`] starts it under whatever login shell the account has and learns who it is; [`Shell::run`] gives it
+//! one command and waits for its end, be it the command's or the shell's; between commands [`Shell::idle`] keeps
+//! its channel drained. The texts and the streams are [`super::framing`]'s, ending a command is `helper`'s.
+
+mod helper;
+mod memory;
+mod run;
+
+use std::sync::Arc;
+
+use russh::client::Msg;
+use russh::{ChannelReadHalf, ChannelWriteHalf};
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+
+use super::channel::{ChannelError, Channels, Place, ready};
+use super::connection::Running;
+use super::error;
+use super::exec::{self, End, Progress};
+use super::framing::dialect::{self, Dialect};
+use super::framing::{Event, FrameReader};
+use super::kill::{self, KillReport};
+use super::{command, framing};
+use crate::limits;
+use crate::store::output::Stream;
+
+pub(crate) use self::memory::Memory;
+pub(crate) use self::run::Work;
+
+/// Bytes of what an account says in place of a shell that are looked at.
+const NOISE_MAX_BYTES: usize = 4096;
+
+/// Why there is no shell. Nothing of a command was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// The link was dead before the shell was there.
+    #[error("the connection ended: {0}")]
+    Lost(String),
+    /// No channel could be had.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// Something else answered, or nothing.
+    #[error("the account gives no shell: {how}{}", said_words(said))]
+    NoShell {
+        /// What happened, in our words.
+        how: String,
+        /// What the host said, made visible and short.
+        said: String,
+    },
+}
+
+fn said_words(said: &str) -> String {
+    if said.is_empty() {
+        return String::new();
+    }
+    format!(", and it said {said}")
+}
+
+/// A live shell.
+pub(crate) struct Shell {
+    channels: Arc<Channels>,
+    running: Option<Running>,
+    /// Its place in the order of commands: see `kill.rs`.
+    id: u64,
+    read: ChannelReadHalf,
+    write: ChannelWriteHalf<Msg>,
+    place: Place,
+    progress: Progress,
+    reader: FrameReader,
+    dialect: Dialect,
+    /// Its number on the host.
+    process: u32,
+    /// Processes that earlier commands have left in the background.
+    children: Vec<u32>,
+    /// Nothing can have given it functions, aliases or traps: plain words mean what they say.
+    is_plain: bool,
+    background: Background,
+}
+
+/// What processes of earlier commands have printed between two commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Background {
+    /// What is kept of stdout.
+    pub stdout: Vec<u8>,
+    /// What is kept of stderr.
+    pub stderr: Vec<u8>,
+    /// Bytes of both in all.
+    pub bytes: u64,
+}
+
+impl Background {
+    fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        let kept = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let room = limits::SHELL_BACKGROUND_KEPT_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
+    }
+}
+
+/// What became of the state of an earlier shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// There was none.
+    Nothing,
+    /// Directory, umask and variables are there again.
+    All,
+    /// All but the directory, which cannot be entered.
+    NotDirectory,
+    /// The new shell did not take it and is no more.
+    Failed,
+}
+
+impl Shell {
+    /// Starts a shell and waits until it has said who it is.
+    pub(crate) async fn open(
+        channels: &Arc<Channels>,
+        deadline: Instant,
+    ) -> Result<Self, OpenError> {
+        let lease = channels.acquire(deadline).await.map_err(told)?;
+        let started = exec::start(channels, lease, dialect::START_LINE, None);
+        let started = started.await.map_err(told)?;
+        let mut shell = Self {
+            channels: Arc::clone(channels),
+            id: started.running.as_ref().map_or(0, |running| running.id),
+            running: started.running,
+            read: started.read,
+            write: started.write,
+            place: started.place,
+            progress: Progress::new(channels.round_trip()),
+            reader: FrameReader::default(),
+            // Until it has said what it is.
+            dialect: Dialect::Sh,
+            process: 0,
+            children: Vec::new(),
+            is_plain: false,
+            background: Background::default(),
+        };
+        match shell.introduce().await {
+            Ok(()) => Ok(shell),
+            Err(error) => {
+                shell.destroy().await;
+                shell.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Learns process and dialect, and makes the shell ready.
+    async fn introduce(&mut self) -> Result<(), OpenError> {
+        let token = command::token();
+        self.reader.begin(&token, false);
+        // A failure means that the channel is gone, which the reading sees.
+        let hello = self.write.data_bytes(dialect::hello(&token));
+        let _ = timeout(limits::SEND_TIMEOUT, hello).await;
+        let mut noise = Vec::new();
+        let mut answer = None;
+        let hearing = async {
+            while answer.is_none() && !self.progress.has_ended() {
+                let message = self.read.wait().await;
+                self.progress.note(message, &mut |stream, bytes| {
+                    self.reader.feed(stream, bytes, &mut |event| match event {
+                        Event::Output(_, bytes) if noise.len() < NOISE_MAX_BYTES => {
+                            noise.extend_from_slice(bytes);
+                        }
+                        Event::Ended { cwd, .. } => answer = Some(cwd),
+                        _ => {}
+                    });
+                });
+            }
+        };
+        let in_time = timeout(limits::SHELL_START_TIMEOUT, hearing).await.is_ok();
+        let Some(words) = answer else {
+            return Err(self.no_shell(in_time, &noise).await);
+        };
+        let Some(known) = dialect::introduced(&words) else {
+            return Err(OpenError::NoShell {
+                how: "it did not tell its process".to_owned(),
+                said: error::quoted(&String::from_utf8_lossy(&words)),
+            });
+        };
+        (self.process, self.dialect) = (known.process, known.dialect);
+        self.is_plain = !known.has_functions;
+        let init = self
+            .write
+            .data_bytes(known.dialect.init().as_bytes().to_vec());
+        let _ = timeout(limits::SEND_TIMEOUT, init).await;
+        Ok(())
+    }
+
+    async fn no_shell(&self, in_time: bool, noise: &[u8]) -> OpenError {
+        let connection = self.channels.connection();
+        if self.progress.end.is_none() && connection.is_closed() {
+            return OpenError::Lost(connection.ended().await);
+        }
+        let how = match &self.progress.end {
+            Some(End::Refused) => "the server refused the request".to_owned(),
+            Some(End::Exited(status)) => {
+                format!("what the server runs for it exited with {status}")
+            }
+            Some(End::Signaled(signal)) => {
+                format!("what the server runs for it was killed by SIG{signal}")
+            }
+            _ if in_time => "the server closed the channel".to_owned(),
+            _ => format!(
+                "nothing that answers like a shell within {} s",
+                limits::SHELL_START_TIMEOUT.as_secs()
+            ),
+        };
+        let said = String::from_utf8_lossy(noise);
+        let said = said.trim();
+        let said = if said.is_empty() {
+            String::new()
+        } else {
+            error::quoted(said)
+        };
+        OpenError::NoShell { how, said }
+    }
+
+    /// It is bash.
+    pub(crate) fn is_bash(&self) -> bool {
+        self.dialect == Dialect::Bash
+    }
+
+    /// Drains the channel between commands; comes back when the shell has ended, with the reason.
+    pub(crate) async fn idle(&mut self, memory: &Memory) -> String {
+        while !self.progress.has_ended() {
+            let deadline = self.progress.deadline();
+            tokio::select! {
+                message = self.read.wait(), if !self.progress.drained => self.note_idle(message, memory),
+                () = exec::sleep_until_some(deadline) => self.progress.timed_out = true,
+            }
+        }
+        self.end_words()
+    }
+
+    /// Whether the shell is known to have ended.
+    pub(crate) fn has_ended(&mut self, memory: &Memory) -> bool {
+        while !self.progress.drained
+            && let Some(message) = ready(self.read.wait())
+        {
+            self.note_idle(message, memory);
+        }
+        self.progress.end.is_some()
+            || self.progress.closed
+            || self.channels.connection().is_closed()
+    }
+
+    fn note_idle(&mut self, message: Option<russh::ChannelMsg>, memory: &Memory) {
+        let (reader, background, children) =
+            (&mut self.reader, &mut self.background, &mut self.children);
+        self.progress.note(message, &mut |stream, bytes| {
+            reader.feed(stream, bytes, &mut |event| match event {
+                Event::State(Some(state)) => note_state(&state, memory, children),
+                Event::Background(stream, bytes) => background.push(stream, bytes),
+                _ => {}
+            });
+        });
+    }
+
+    /// How the shell ended, in our words.
+    pub(crate) fn end_words(&self) -> String {
+        match &self.progress.end {
+            Some(End::Exited(status)) => format!("exit {status}"),
+            Some(End::Signaled(signal)) => format!("killed by SIG{signal}"),
+            _ if self.channels.connection().is_closed() => "the connection was lost".to_owned(),
+            _ => "it was ended".to_owned(),
+        }
+    }
+
+    /// Ends the shell and everything in its process group, and waits for that within bounds.
+    async fn destroy(&mut self) -> Option<KillReport> {
+        if self.progress.end.is_some() || self.channels.connection().is_closed() {
+            return None;
+        }
+        let channels = Arc::clone(&self.channels);
+        let killing = kill::by_helper(&channels, self.id);
+        tokio::pin!(killing);
+        let mut report = None;
+        let mut give_up = None;
+        while !self.progress.has_ended() {
+            tokio::select! {
+                // An unread channel would stall the whole connection.
+                message = self.read.wait(), if !self.progress.drained => {
+                    self.progress.note(message, &mut |_, _| {});
+                }
+                done = &mut killing, if give_up.is_none() => {
+                    report = done;
+                    give_up = Some(Instant::now() + exec::LOSS_GRACE);
+                }
+                () = exec::sleep_until_some(give_up) => break,
+            }
+        }
+        report
+    }
+
+    /// Lets a shell go. An idle one exits at the end of its input, and what it has left in the background lives on.
+    pub(crate) async fn close(mut self) {
+        if self.progress.end.is_none() {
+            // A failure means that the connection is gone or takes nothing, which ends the channel too.
+            let _ = timeout(limits::SEND_TIMEOUT, self.write.eof()).await;
+            // Its channel stays open until then: a shell that still writes would be killed by the lack of it.
+            let _ = timeout(exec::LOSS_GRACE, self.exit()).await;
+        }
+        if self.progress.end.is_some()
+            && let Some(running) = self.running.take()
+        {
+            running.seen_to_end();
+        }
+        drop(self.read);
+        let _ = timeout(limits::SEND_TIMEOUT, self.write.close()).await;
+        drop(self.place);
+    }
+
+    /// Waits until the host has told the shell's end, or its channel has.
+    async fn exit(&mut self) {
+        while self.progress.end.is_none() && !self.progress.drained {
+            let message = self.read.wait().await;
+            self.progress.note(message, &mut |_, _| {});
+        }
+    }
+}
+
+/// Takes over what a shell tells of its state, unless something has written into it.
+fn note_state(text: &[u8], memory: &Memory, children: &mut Vec<u32>) {
+    if let Some(told) = framing::read_state(text) {
+        *children = told.children;
+        memory.note_state(told.saved);
+    }
+}
+
+fn told(error: ChannelError) -> OpenError {
+    match error {
+        ChannelError::Closed(reason) => OpenError::Lost(reason),
+        error => OpenError::Channel(error),
+    }
+}

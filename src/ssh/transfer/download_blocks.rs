@@ -1,0 +1,232 @@
+//! The blocks of a file on their way from the host, over one channel or several, and to the disk.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+
+use super::download::{Target, changed};
+use super::download_part::Part;
+use super::error::TransferError;
+use super::window::{Block, Window};
+use super::{Context, lock, tree};
+use crate::limits;
+use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
+
+/// Bytes after which what has arrived is sent to the disk.
+const SYNC_EVERY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes on their way to the disk.
+type Arrived = (Block, Vec<Bytes>);
+
+/// Fetches all blocks: over the first channel at once, over others as soon as they are open.
+pub(super) async fn copy(
+    context: &Context,
+    path: &str,
+    target: &Target,
+    handle: &Handle,
+    size: u64,
+    part: &Part,
+) -> Result<(), TransferError> {
+    let block = context.sftp.read_block();
+    let window = Arc::new(Window::new(
+        part.start,
+        size,
+        block,
+        limits::TRANSFER_SPAN_BYTES,
+    ));
+    let (sender, arrived) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+    let writing = tokio::task::spawn_blocking({
+        let (file, window) = (Arc::clone(&part.file), Arc::clone(&window));
+        let progress = Arc::clone(&context.progress);
+        move || write_blocks(&file, arrived, &window, &progress)
+    });
+    let fetched = fetch_all(context, path, handle, &window, sender).await;
+    // The writer ends with its queue, and knows best why nobody takes blocks any more.
+    let written = writing
+        .await
+        .map_err(|error| TransferError::Internal(error.to_string()))?;
+    written.map_err(|error| target.failed(&error))?;
+    fetched?;
+    if window.is_done() {
+        Ok(())
+    } else {
+        Err(TransferError::Internal("blocks are missing".to_owned()))
+    }
+}
+
+fn write_blocks(
+    file: &Arc<File>,
+    mut arrived: mpsc::Receiver<Arrived>,
+    window: &Window,
+    progress: &super::Progress,
+) -> io::Result<()> {
+    let (mut unsynced, syncing) = (0, Arc::new(AtomicBool::new(false)));
+    while let Some((block, pieces)) = arrived.blocking_recv() {
+        unsynced += block.length;
+        if unsynced >= SYNC_EVERY_BYTES && !syncing.swap(true, Ordering::Relaxed) {
+            unsynced = 0;
+            let (file, syncing) = (Arc::clone(file), Arc::clone(&syncing));
+            // The disk works while the rest is still on its way; the sync at the end is the one that counts.
+            tokio::task::spawn_blocking(move || {
+                let _ = file.sync_data();
+                syncing.store(false, Ordering::Relaxed);
+            });
+        }
+        let mut offset = block.offset;
+        for piece in &pieces {
+            file.write_all_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
+        progress.add_bytes(block.length);
+        window.arrived(block);
+    }
+    Ok(())
+}
+
+async fn fetch_all(
+    context: &Context,
+    path: &str,
+    handle: &Handle,
+    window: &Window,
+    sender: mpsc::Sender<Arrived>,
+) -> Result<(), TransferError> {
+    let mut others = FuturesUnordered::new();
+    let extra = lock(&context.ahead).len();
+    let depth = tree::in_flight(1 + extra);
+    for _ in 0..extra {
+        let sender = sender.clone();
+        others.push(async move {
+            let Some(sftp) = tree::another_channel(context).await else {
+                return Ok(());
+            };
+            let opened = async { sftp.open_read(path).await?.handle().await };
+            let Ok(handle) = opened.await else {
+                return Ok(());
+            };
+            let lane = Lane {
+                sftp: &sftp,
+                handle: &handle,
+                depth,
+                may_leave: true,
+            };
+            fetch(context, lane, path, window, sender).await
+        });
+    }
+    let lane = Lane {
+        sftp: &context.sftp,
+        handle,
+        depth,
+        may_leave: false,
+    };
+    let first = fetch(context, lane, path, window, sender);
+    tokio::pin!(first);
+    let mut first_done = false;
+    loop {
+        tokio::select! {
+            // Channels that are still being opened are not waited for.
+            () = window.done() => return Ok(()),
+            result = &mut first, if !first_done => {
+                result?;
+                first_done = true;
+            }
+            Some(result) = others.next(), if !others.is_empty() => {
+                let result: Result<(), TransferError> = result;
+                result?;
+            }
+        }
+        if first_done && others.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// One channel of several, with the file open on it.
+struct Lane<'a> {
+    sftp: &'a Sftp,
+    handle: &'a Handle,
+    /// Blocks under way at once.
+    depth: usize,
+    /// It is given up when calls wait for a channel.
+    may_leave: bool,
+}
+
+/// Fetches blocks over one channel until there are no more.
+async fn fetch(
+    context: &Context,
+    lane: Lane<'_>,
+    path: &str,
+    window: &Window,
+    sender: mpsc::Sender<Arrived>,
+) -> Result<(), TransferError> {
+    let Lane {
+        sftp,
+        handle,
+        depth,
+        may_leave,
+    } = lane;
+    let failed = |error| TransferError::sftp(path, error);
+    let (asked, mut answers) = mpsc::channel(depth);
+    let asking = async move {
+        while !(may_leave && context.pool.channels().is_contended()) {
+            let Some(block) = window.next().await else {
+                break;
+            };
+            let pending = sftp.read(handle, block.offset, block.length).await;
+            if asked.send((block, pending.map_err(failed)?)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let taking = async {
+        while let Some((block, pending)) = answers.recv().await {
+            let pieces = whole(sftp, handle, block.offset, block.length, pending)
+                .await
+                .map_err(failed)?;
+            let Some(pieces) = pieces else {
+                return Err(changed(path, "it became shorter".to_owned()));
+            };
+            if sender.send((block, pieces)).await.is_err() {
+                return Err(TransferError::Internal("the writer ended".to_owned()));
+            }
+        }
+        Ok(())
+    };
+    tokio::try_join!(asking, taking).map(|_| ())
+}
+
+/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
+/// ends before it.
+pub(super) async fn whole(
+    sftp: &Sftp,
+    handle: &Handle,
+    offset: u64,
+    wanted: u64,
+    pending: Pending,
+) -> Result<Option<Vec<Bytes>>, SftpError> {
+    let mut pieces = Vec::new();
+    let mut have = 0;
+    let mut answer = pending.data().await?;
+    loop {
+        let Some(more) = answer else { return Ok(None) };
+        let length: usize = more.iter().map(Bytes::len).sum();
+        have += length as u64;
+        if length == 0 || have > wanted {
+            return Err(SftpError::Protocol(format!(
+                "{length} bytes where {wanted} were asked for"
+            )));
+        }
+        pieces.extend(more);
+        if have == wanted {
+            return Ok(Some(pieces));
+        }
+        let next = sftp.read(handle, offset + have, wanted - have).await?;
+        answer = next.data().await?;
+    }
+}

@@ -1,0 +1,257 @@
+//! SHA-256 of files, on this machine and on the host.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::error::TransferError;
+use super::{Context, local, lock};
+use crate::limits;
+use crate::ssh::command::{quote, token};
+use crate::ssh::exec::{self, Feed, Input};
+use crate::ssh::sftp::Sftp;
+use crate::store::output::Stream;
+
+/// `$0` token, `$1` how many bytes from the beginning, or `all`; the path comes on stdin, so that no shell has to
+/// read it. No single quote, backslash or exclamation mark: every login shell must read the script.
+const SCRIPT: &str = concat!(
+    r#"p=$(cat; echo x); p=${p%x}; t=; for c in sha256sum shasum openssl; do "#,
+    r#"command -v $c >/dev/null 2>&1 && { t=$c; break; }; done; "#,
+    r#"case $t in sha256sum) h="sha256sum";; shasum) h="shasum -a 256";; "#,
+    r#"openssl) h="openssl dgst -sha256 -r";; *) echo "$0 none"; exit;; esac; "#,
+    r#"if [ "$1" = all ]; then o=$($h <"$p"); else o=$(head -c "$1" <"$p" | $h); fi; "#,
+    r#"echo "$0 $t ${o%% *}""#,
+);
+
+/// Bytes of what the script says that are kept.
+const ANSWER_MAX_BYTES: usize = 4096;
+/// Bytes a second that a slow host hashes.
+const SLOW_BYTES_A_SECOND: u64 = 20_000_000;
+/// Files below this are read back instead: a command costs more.
+const READ_BACK_BELOW_BYTES: u64 = 512 * 1024;
+/// Bytes hashed at once.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// A hash as hexadecimal text.
+pub(super) type Hash = String;
+
+fn text(hash: impl AsRef<[u8]>) -> Hash {
+    hash.as_ref().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The hash of the first bytes of a local file; nothing if it has fewer.
+pub(super) fn of_local(file: &File, length: u64) -> io::Result<Option<Hash>> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut offset = 0;
+    while offset < length {
+        let wanted = (length - offset).min(BLOCK_BYTES as u64) as usize;
+        let read = file.read_at(&mut block[..wanted], offset)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        hasher.update(&block[..read]);
+        offset += read as u64;
+    }
+    Ok(Some(text(hasher.finalize())))
+}
+
+/// The hash of bytes in memory.
+pub(super) fn of_bytes<'a>(pieces: impl IntoIterator<Item = &'a Bytes>) -> Hash {
+    let mut hasher = Sha256::new();
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    text(hasher.finalize())
+}
+
+/// How the host's hash was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By this program on the host.
+    Program(&'static str),
+    /// By reading the file back.
+    ReadBack,
+}
+
+impl Way {
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Program(name) => format!("sha256 was computed on the host by {name}"),
+            Self::ReadBack => "sha256 was computed by reading the file back".to_owned(),
+        }
+    }
+}
+
+/// Whether the first bytes of a remote file have this hash, and how that was found out. A program's answer that
+/// differs is checked by reading back: it may have seen another file (a chroot of the sftp server).
+pub(super) async fn remote_matches(
+    context: &Context,
+    path: &str,
+    length: u64,
+    expected: &Hash,
+) -> Result<(bool, Way), TransferError> {
+    if length >= READ_BACK_BELOW_BYTES
+        && let Some((hash, program)) = by_program(context, path, length).await
+        && hash == *expected
+    {
+        return Ok((true, Way::Program(program)));
+    }
+    let hash = read_back(&context.sftp, path, length).await?;
+    Ok((hash.as_ref() == Some(expected), Way::ReadBack))
+}
+
+/// Asks a program of the host. Nothing where there is none, or something else answers.
+async fn by_program(context: &Context, path: &str, length: u64) -> Option<(Hash, &'static str)> {
+    let channels = context.pool.channels();
+    let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
+    let lease = channels.acquire(deadline).await.ok()?;
+    let token = token();
+    let line = format!("exec sh -c {} {token} {length}", quote(SCRIPT));
+    let started = exec::start(channels, lease, &line, None).await.ok()?;
+    let (sender, input) = mpsc::channel(1);
+    let (_no_signals, signals) = mpsc::channel(1);
+    // The queue is empty and its receiver is alive; its end is the end of the input.
+    let _ = sender.try_send(Input::Data(Bytes::copy_from_slice(path.as_bytes())));
+    drop(sender);
+    let answer: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let kept = Arc::clone(&answer);
+    let stop = context.over.child_token();
+    // In a task of its own: it has to close its channel even when this transfer is dropped.
+    let running = tokio::spawn(started.run(Feed { input, signals }, stop.clone(), {
+        move |stream, bytes| {
+            let mut kept = lock(&kept);
+            if stream == Stream::Stdout && kept.len() + bytes.len() <= ANSWER_MAX_BYTES {
+                kept.extend_from_slice(bytes);
+            }
+        }
+    }));
+    let limit = limits::REMOTE_HASH_TIMEOUT + Duration::from_secs(length / SLOW_BYTES_A_SECOND);
+    if timeout(limit, running).await.is_err() {
+        stop.cancel();
+        return None;
+    }
+    let answer = lock(&answer);
+    let said = String::from_utf8_lossy(&answer).into_owned();
+    read_answer(&said, &token)
+}
+
+fn read_answer(said: &str, token: &str) -> Option<(Hash, &'static str)> {
+    let line = said.lines().find_map(|line| line.strip_prefix(token))?;
+    let mut words = line.split_whitespace();
+    let program = match words.next()? {
+        "sha256sum" => "sha256sum",
+        "shasum" => "shasum",
+        "openssl" => "openssl",
+        _ => return None,
+    };
+    let hash = words.next()?.trim_start_matches('\\').to_lowercase();
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then_some((hash, program))
+}
+
+/// Reads the first bytes of a remote file and hashes them; nothing if it has fewer.
+async fn read_back(sftp: &Sftp, path: &str, length: u64) -> Result<Option<Hash>, TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let handle = sftp.open_read(path).await.map_err(failed)?;
+    let handle = handle.handle().await.map_err(failed)?;
+    let hash = hash_blocks(sftp, &handle, path, length).await;
+    let closing = sftp.close(&handle).await.map_err(failed)?;
+    // Nothing was written.
+    let _ = closing.done().await;
+    hash
+}
+
+async fn hash_blocks(
+    sftp: &Sftp,
+    handle: &crate::ssh::sftp::Handle,
+    path: &str,
+    length: u64,
+) -> Result<Option<Hash>, TransferError> {
+    let failed = |error| TransferError::sftp(path, error);
+    let (sender, mut receiver) = mpsc::channel(limits::SFTP_REQUESTS_MAX / 2);
+    let asking = async move {
+        let mut offset = 0;
+        while offset < length {
+            let wanted = sftp.read_block().min(length - offset);
+            let pending = sftp.read(handle, offset, wanted).await.map_err(failed)?;
+            if sender.send((offset, wanted, pending)).await.is_err() {
+                break;
+            }
+            offset += wanted;
+        }
+        Ok(())
+    };
+    let hashing = async {
+        let mut hasher = Sha256::new();
+        while let Some((offset, wanted, pending)) = receiver.recv().await {
+            let pieces = super::download_blocks::whole(sftp, handle, offset, wanted, pending)
+                .await
+                .map_err(failed)?;
+            let Some(pieces) = pieces else {
+                return Ok(None);
+            };
+            hasher = local::blocking(move || {
+                for piece in &pieces {
+                    hasher.update(piece);
+                }
+                hasher
+            })
+            .await?;
+        }
+        Ok(Some(text(hasher.finalize())))
+    };
+    tokio::pin!(asking);
+    tokio::pin!(hashing);
+    tokio::select! {
+        result = &mut hashing => result,
+        asked = &mut asking => {
+            asked?;
+            hashing.await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_only_behind_its_token() {
+        let hash = "a".repeat(64);
+        let said = format!("welcome\ntoken sha256sum {hash}\n");
+        assert_eq!(
+            read_answer(&said, "token"),
+            Some((hash.clone(), "sha256sum"))
+        );
+        assert_eq!(read_answer(&said, "other"), None);
+        assert_eq!(read_answer("token none\n", "token"), None);
+        assert_eq!(read_answer("token sha256sum \n", "token"), None);
+        assert_eq!(read_answer(&format!("token evil {hash}\n"), "token"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_has_no_hash() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"abc").unwrap();
+        let whole = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(of_local(&file, 3).unwrap().as_deref(), Some(whole));
+        assert_eq!(of_local(&file, 4).unwrap(), None);
+        assert_eq!(
+            of_bytes(&[Bytes::from_static(b"a"), Bytes::from_static(b"bc")]),
+            whole
+        );
+    }
+}

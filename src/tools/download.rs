@@ -1,0 +1,72 @@
+//! `ssh_download`
+
+use std::sync::Arc;
+
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::ToolError;
+use super::transfer::{self, Common, VerifyBy};
+use super::{Call, Hints, Tool, schema};
+use crate::ssh::transfer::Direction;
+
+/// The tool.
+pub(super) struct Download;
+
+/// Its parameters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    /// File or directory on the host
+    remote_path: String,
+    /// Where to, as for ssh_upload
+    local_path: String,
+    session: Option<String>,
+    recursive: Option<bool>,
+    overwrite: Option<bool>,
+    resume: Option<bool>,
+    verify: Option<VerifyBy>,
+    mode: Option<String>,
+    wait_ms: Option<u64>,
+}
+
+impl Tool for Download {
+    type Parameters = Parameters;
+    const NAME: &'static str = "ssh_download";
+    const TITLE: &'static str = "Download files";
+    const DESCRIPTION: &'static str = "Copy a file or a directory from the host. Parameters and promises are those of ssh_upload.";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: true,
+    };
+
+    fn output_schema() -> Option<Arc<JsonObject>> {
+        Some(schema::output::<transfer::Record>())
+    }
+
+    async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let Parameters {
+            local_path,
+            remote_path,
+            session,
+            recursive,
+            overwrite,
+            resume,
+            verify,
+            mode,
+            wait_ms,
+        } = parameters;
+        let common = Common {
+            session,
+            recursive,
+            overwrite,
+            resume,
+            verify,
+            mode,
+            wait_ms,
+        };
+        transfer::run(call, Direction::Download, local_path, remote_path, common).await
+    }
+}

@@ -1,0 +1,61 @@
+//! `ssh_shell`
+
+use rmcp::model::CallToolResult;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::ToolError;
+use super::{Call, Hints, Tool, command_result, exec, parameters, progress};
+use crate::actors::report::{ExecRequest, OutputWatch};
+use crate::limits;
+
+/// The tool.
+pub(super) struct Shell;
+
+/// Its parameters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    command: String,
+    session: Option<String>,
+    wait_ms: Option<u64>,
+    /// Stop it after this time
+    timeout_ms: Option<u64>,
+    max_output_bytes: Option<u64>,
+}
+
+impl Tool for Shell {
+    type Parameters = Parameters;
+    const NAME: &'static str = "ssh_shell";
+    const TITLE: &'static str = "Run in the session's shell";
+    const DESCRIPTION: &'static str = "Run a command in the session's own bash, where cd, variables, functions and options last from call to call. One command at a time; stdin is empty. Otherwise like ssh_exec.";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: false,
+    };
+
+    async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let session = parameters::session(parameters.session)?;
+        let shown_bytes = parameters::max_output(parameters.max_output_bytes)?;
+        let watch = OutputWatch::default();
+        let request = ExecRequest {
+            command: parameters.command,
+            cwd: None,
+            env: Default::default(),
+            stdin: None,
+            interactive: false,
+            pty: false,
+            wait: parameters::wait(parameters.wait_ms)?,
+            timeout: parameters::positive("timeoutMs", parameters.timeout_ms, limits::TIMEOUT_MAX)?,
+            shown_bytes,
+            cancel: call.context.ct.clone(),
+            watch: watch.clone(),
+        };
+        let _progress = progress::report_output(&call.context, watch);
+        let answer = call.supervisor.shell(session, request).await;
+        let report = answer.map_err(exec::told)?;
+        let shown = command_result::head_and_tail(&report, shown_bytes);
+        Ok(command_result::write(&report, &shown))
+    }
+}
