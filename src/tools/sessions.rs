@@ -11,7 +11,7 @@ use super::record::millis;
 use super::render::seconds;
 use super::{Call, Hints, Tool, record, schema};
 use crate::actors::report::{JobStatus, SessionStatus};
-use crate::actors::supervisor::handle::SessionList;
+use crate::actors::supervisor::list::SessionList;
 use crate::text::visible_line;
 
 /// Characters of one row of the text.

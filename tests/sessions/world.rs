@@ -8,7 +8,8 @@ use std::time::Duration;
 use mcp_ssh_sessions::actors::report::{
     CommandReport, ConnectReport, ConnectRequest, ExecRequest, OutputWatch, SessionStatus,
 };
-use mcp_ssh_sessions::actors::supervisor::handle::{DisconnectReport, SessionList};
+use mcp_ssh_sessions::actors::supervisor::handle::DisconnectReport;
+use mcp_ssh_sessions::actors::supervisor::list::SessionList;
 use mcp_ssh_sessions::actors::{SessionError, SupervisorHandle};
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::ssh::credentials::{Credentials, Secret};

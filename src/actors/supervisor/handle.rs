@@ -16,9 +16,7 @@ use super::message::{Found, SupervisorMessage};
 use crate::actors::call::{call, call_within};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
-use crate::actors::report::{
-    CommandReport, ConnectReport, ConnectRequest, ExecRequest, SessionStatus,
-};
+use crate::actors::report::{CommandReport, ConnectReport, ConnectRequest, ExecRequest};
 use crate::actors::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
@@ -31,7 +29,7 @@ pub(super) const LOOK_UPS_MAX: usize = 10;
 /// Time for the supervisor to learn of an end.
 pub(super) const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
 /// Time for an answer that needs no network.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The supervisor, for everybody outside.
 #[derive(Debug, Clone)]
@@ -39,17 +37,6 @@ pub struct SupervisorHandle {
     supervisor: ActorRef<SupervisorMessage>,
     store: Arc<Store>,
     pub(super) local_policy: Arc<LocalPolicy>,
-}
-
-/// What `ssh_sessions` shows.
-#[derive(Debug, Clone)]
-pub struct SessionList {
-    /// The default session.
-    pub default: Option<SessionName>,
-    /// All sessions by name, those of the store included.
-    pub sessions: Vec<SessionStatus>,
-    /// What is wrong with the store.
-    pub problems: Vec<String>,
 }
 
 /// What `ssh_disconnect` did.
@@ -212,34 +199,6 @@ impl SupervisorHandle {
         let question = |reply| SessionMessage::FindJob { number, reply };
         let answer = call_within(&actor, ANSWER_TIMEOUT, question).await;
         answer.unwrap_or(Err(false)).map_err(unknown)
-    }
-
-    /// All sessions, those of the store included.
-    pub async fn list(&self) -> SessionList {
-        let (content, problems) = match self.load().await {
-            Ok(content) => {
-                let problems = content.problems.clone();
-                (Some(content), problems)
-            }
-            Err(error) => (None, vec![error.to_string()]),
-        };
-        let mut sessions = self.live().await;
-        let saved = content.iter().flat_map(|content| &content.sessions);
-        for (name, spec) in saved {
-            if !sessions.iter().any(|status| status.session == *name) {
-                sessions.push(saved_status(name.clone(), spec));
-            }
-        }
-        sessions.sort_by(|a, b| a.session.cmp(&b.session));
-        let default = match self.own_default().await {
-            Some(name) => Some(name),
-            None => content.and_then(|content| content.default),
-        };
-        SessionList {
-            default,
-            sessions,
-            problems,
-        }
     }
 
     /// Ends a session's jobs and link; with `forget` also its saved configuration.
@@ -429,15 +388,6 @@ impl SupervisorHandle {
         }
     }
 
-    async fn names(&self) -> Vec<SessionName> {
-        self.list()
-            .await
-            .sessions
-            .into_iter()
-            .map(|status| status.session)
-            .collect()
-    }
-
     async fn start_session(
         &self,
         name: &SessionName,
@@ -464,31 +414,7 @@ impl SupervisorHandle {
         .await
     }
 
-    async fn all(&self) -> Vec<(SessionName, Found)> {
-        self.ask(|reply| SupervisorMessage::List { reply })
-            .await
-            .unwrap_or_default()
-    }
-
-    /// Asks every live session side by side; one that does not answer is left out.
-    async fn live(&self) -> Vec<SessionStatus> {
-        let mut questions = JoinSet::new();
-        for (name, found) in self.all().await {
-            questions.spawn(async move {
-                match found {
-                    Found::Parked(spec) => Some(parked_status(name, &spec)),
-                    Found::Actor(actor) => call_within(&actor, ANSWER_TIMEOUT, |reply| {
-                        SessionMessage::GetStatus { reply }
-                    })
-                    .await
-                    .ok(),
-                }
-            });
-        }
-        questions.join_all().await.into_iter().flatten().collect()
-    }
-
-    async fn own_default(&self) -> Option<SessionName> {
+    pub(super) async fn own_default(&self) -> Option<SessionName> {
         self.ask(|reply| SupervisorMessage::GetDefault { reply })
             .await
             .ok()
@@ -501,7 +427,7 @@ impl SupervisorHandle {
             .await;
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         message: impl FnOnce(ractor::RpcReplyPort<T>) -> SupervisorMessage,
     ) -> Result<T, SessionError> {
@@ -510,7 +436,7 @@ impl SupervisorHandle {
             .map_err(|_| SessionError::ShuttingDown)
     }
 
-    async fn load(&self) -> Result<StoreContent, StoreError> {
+    pub(super) async fn load(&self) -> Result<StoreContent, StoreError> {
         let store = Arc::clone(&self.store);
         blocking(move || store.load()).await
     }
@@ -536,40 +462,5 @@ pub(super) fn crashed(name: &SessionName, fate: Fate) -> SessionError {
     SessionError::Crashed {
         name: name.clone(),
         fate,
-    }
-}
-
-fn saved_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
-    SessionStatus {
-        host: spec.host.clone(),
-        port: spec.port,
-        username: spec.username.clone(),
-        ..bare_status(name, "saved")
-    }
-}
-
-fn parked_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
-    let error = SessionError::Parked(name.clone()).to_string();
-    SessionStatus {
-        state: "failed",
-        last_error: Some(error),
-        ..saved_status(name, spec)
-    }
-}
-
-fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
-    SessionStatus {
-        session,
-        state,
-        host: String::new(),
-        port: None,
-        username: None,
-        connected_for: None,
-        reconnects: 0,
-        attempt: None,
-        next_attempt_in: None,
-        last_error: None,
-        jobs: Vec::new(),
-        shell_cwd: None,
     }
 }

@@ -4,6 +4,7 @@
 //! call on one session waits for another.
 
 pub mod handle;
+pub mod list;
 pub(crate) mod message;
 pub(crate) mod restart;
 mod transfer;

@@ -5,20 +5,20 @@
 //! retried by itself, because servers count failed logins.
 
 pub mod agent;
+mod failure;
 pub mod key_file;
 mod password;
 
-use std::fmt;
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
-use thiserror::Error;
 
 use self::agent::{Agent, AgentError};
+pub use self::failure::AuthFailure;
 use self::key_file::{KeyFileError, LoadedKey};
-use super::connection::{ClientHandler, HandlerEnds};
+use super::connection::ClientHandler;
 use super::credentials::Credentials;
 use super::error::{self, SshError};
 use super::resolve::{AlgorithmList, ResolveRequest, ResolvedHost};
@@ -59,80 +59,6 @@ impl AuthMethod {
             Self::Password => AuthKind::Password,
             Self::KeyboardInteractive => AuthKind::KeyboardInteractive,
         }
-    }
-}
-
-/// The server refused every credential that could be offered, or the link broke before it had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub struct AuthFailure {
-    /// User name that was tried.
-    pub username: String,
-    /// Host that refused.
-    pub host: String,
-    /// What was offered or could not be, each in a few words.
-    pub tried: Vec<String>,
-    /// Methods that the server would still take, if it said so.
-    pub server_allows: Vec<&'static str>,
-    /// The server ended the connection: it counts tries, or the link broke.
-    pub hung_up: Option<String>,
-}
-
-impl AuthFailure {
-    /// A link that broke in the middle may work the next time; a refusal will not change by itself.
-    pub fn is_permanent(&self) -> bool {
-        self.hung_up.as_deref().is_none_or(is_refusal)
-    }
-
-    /// Completes the failure with the connection's own news of its end.
-    pub(crate) fn with_end(mut self, ends: &HandlerEnds) -> SshError {
-        if let Some(reason) = ends.ended.borrow().clone() {
-            self.hung_up = Some(reason);
-        }
-        SshError::Auth(self)
-    }
-
-    fn next_step(&self) -> &'static str {
-        if !self.is_permanent() {
-            return "nothing was refused for good; try again";
-        }
-        if self.tried.iter().any(|tried| tried.contains("encrypted")) {
-            return "load the encrypted key into ssh-agent (ssh-add), or call ssh_connect with passphrase";
-        }
-        if self.hung_up.as_deref().is_some_and(is_refusal) {
-            return "the server counts every offered key as a try: set IdentitiesOnly yes and one IdentityFile for this host in ~/.ssh/config, or pass privateKeyPath";
-        }
-        "check the user name and that the key is in the server's authorized_keys; or call ssh_connect with privateKeyPath or password"
-    }
-}
-
-/// sshd disconnects with these words after MaxAuthTries.
-fn is_refusal(reason: &str) -> bool {
-    reason.contains(super::connection::SERVER_DISCONNECTED)
-}
-
-impl fmt::Display for AuthFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, username) = (&self.host, &self.username);
-        if self.is_permanent() {
-            write!(f, "{host} did not accept the login as {username}")?;
-        } else {
-            write!(
-                f,
-                "the connection to {host} was lost during the login as {username}"
-            )?;
-        }
-        if self.tried.is_empty() && self.hung_up.is_none() {
-            f.write_str(": there was nothing to offer (no agent key, no key file, no password)")?;
-        } else if !self.tried.is_empty() {
-            write!(f, "; tried: {}", self.tried.join(", "))?;
-        }
-        if !self.server_allows.is_empty() {
-            write!(f, "; the server allows: {}", self.server_allows.join(", "))?;
-        }
-        if let Some(reason) = &self.hung_up {
-            write!(f, "; {reason}")?;
-        }
-        write!(f, "; {}", self.next_step())
     }
 }
 

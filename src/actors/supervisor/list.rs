@@ -1,0 +1,120 @@
+//! What `ssh_sessions` shows: the sessions that run, and those that are saved only.
+
+use tokio::task::JoinSet;
+
+use super::handle::{ANSWER_TIMEOUT, SupervisorHandle};
+use super::message::{Found, SupervisorMessage};
+use crate::actors::call::call_within;
+use crate::actors::error::SessionError;
+use crate::actors::report::SessionStatus;
+use crate::actors::session::message::SessionMessage;
+use crate::store::{SessionName, SessionSpec};
+
+/// What `ssh_sessions` shows.
+#[derive(Debug, Clone)]
+pub struct SessionList {
+    /// The default session.
+    pub default: Option<SessionName>,
+    /// All sessions by name, those of the store included.
+    pub sessions: Vec<SessionStatus>,
+    /// What is wrong with the store.
+    pub problems: Vec<String>,
+}
+
+impl SupervisorHandle {
+    /// All sessions, those of the store included.
+    pub async fn list(&self) -> SessionList {
+        let (content, problems) = match self.load().await {
+            Ok(content) => {
+                let problems = content.problems.clone();
+                (Some(content), problems)
+            }
+            Err(error) => (None, vec![error.to_string()]),
+        };
+        let mut sessions = self.live().await;
+        let saved = content.iter().flat_map(|content| &content.sessions);
+        for (name, spec) in saved {
+            if !sessions.iter().any(|status| status.session == *name) {
+                sessions.push(saved_status(name.clone(), spec));
+            }
+        }
+        sessions.sort_by(|a, b| a.session.cmp(&b.session));
+        let default = match self.own_default().await {
+            Some(name) => Some(name),
+            None => content.and_then(|content| content.default),
+        };
+        SessionList {
+            default,
+            sessions,
+            problems,
+        }
+    }
+
+    pub(super) async fn names(&self) -> Vec<SessionName> {
+        self.list()
+            .await
+            .sessions
+            .into_iter()
+            .map(|status| status.session)
+            .collect()
+    }
+
+    pub(super) async fn all(&self) -> Vec<(SessionName, Found)> {
+        self.ask(|reply| SupervisorMessage::List { reply })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Asks every live session side by side; one that does not answer is left out.
+    async fn live(&self) -> Vec<SessionStatus> {
+        let mut questions = JoinSet::new();
+        for (name, found) in self.all().await {
+            questions.spawn(async move {
+                match found {
+                    Found::Parked(spec) => Some(parked_status(name, &spec)),
+                    Found::Actor(actor) => call_within(&actor, ANSWER_TIMEOUT, |reply| {
+                        SessionMessage::GetStatus { reply }
+                    })
+                    .await
+                    .ok(),
+                }
+            });
+        }
+        questions.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+fn saved_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
+    SessionStatus {
+        host: spec.host.clone(),
+        port: spec.port,
+        username: spec.username.clone(),
+        ..bare_status(name, "saved")
+    }
+}
+
+fn parked_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
+    let error = SessionError::Parked(name.clone()).to_string();
+    SessionStatus {
+        state: "failed",
+        last_error: Some(error),
+        ..saved_status(name, spec)
+    }
+}
+
+fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
+    SessionStatus {
+        session,
+        state,
+        host: String::new(),
+        port: None,
+        username: None,
+        connected_for: None,
+        reconnects: 0,
+        attempt: None,
+        next_attempt_in: None,
+        last_error: None,
+        jobs: Vec::new(),
+        shell_cwd: None,
+    }
+}
