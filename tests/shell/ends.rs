@@ -34,7 +34,10 @@ async fn the_next_shell_has_directory_umask_and_exported_variables() {
         assert!(text.starts_with(&expected), "{command}: {text}\n{expected}");
         assert!(text.contains("not found"), "functions are lost: {text}");
         assert_eq!(next.meta("shellRestarted"), true, "{}", next.status());
-        assert_says(&next, &["a new shell", said, "restored", "are lost"]);
+        assert_says(
+            &next,
+            &["a new shell", said, "restored; functions", "are lost"],
+        );
         let after = shell(&world, ":").await;
         assert_eq!(after.meta("shellRestarted"), false, "said once");
         assert_eq!(after.meta("shellGeneration"), next.meta("shellGeneration"));

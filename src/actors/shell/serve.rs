@@ -161,7 +161,7 @@ async fn open(
     memory: &Arc<Memory>,
     deadline: Instant,
 ) -> Result<(Shell, ShellFacts), OpenError> {
-    let cwd = memory.cwd();
+    let (cwd, owed) = (memory.cwd(), memory.take_owed());
     let mut shell = Shell::open(channels, deadline).await?;
     let mut restored = shell.restore(memory).await;
     if restored == Restored::Failed {
@@ -180,7 +180,6 @@ async fn open(
     if facts.restarted {
         let why = memory.take_end();
         let why = why.unwrap_or_else(|| "its connection is gone".to_owned());
-        let owed = memory.take_owed();
         let got = match (restored, cwd) {
             (Restored::All, _) if owed => {
                 "working directory, umask and exported variables are restored, but not what the last command did to umask and variables, which was not told in time".to_owned()

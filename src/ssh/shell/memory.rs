@@ -15,8 +15,9 @@ struct Remembered {
     saved: Option<Saved>,
     /// Why the last one ended.
     ended: Option<String>,
-    /// A command has ended whose shell has not told its state since: what is saved may lack what it changed.
-    owed: bool,
+    /// Commands that have ended and behind which the shell tells its state, less those whose state has come. Either
+    /// may come first. Above zero, what is saved may lack what the last one changed.
+    owed: i64,
     /// It was said that there is no bash.
     said_sh: bool,
 }
@@ -61,20 +62,24 @@ impl Memory {
         remembered.saved.get_or_insert_default().cwd = Some(cwd);
     }
 
-    /// A command has ended, and its shell is about to tell its state.
+    /// A command has ended behind which its shell tells its state.
     pub(super) fn owe_state(&self) {
-        self.lock().owed = true;
+        self.lock().owed += 1;
+    }
+
+    /// It has told it, whatever can be made of that.
+    pub(super) fn pay_state(&self) {
+        self.lock().owed -= 1;
     }
 
     /// Whether the last shell ended before it had told what its last command changed.
     pub(crate) fn take_owed(&self) -> bool {
-        std::mem::take(&mut self.lock().owed)
+        std::mem::take(&mut self.lock().owed) > 0
     }
 
     /// Umask and variables; the directory was told before.
     pub(super) fn note_state(&self, mut state: Saved) {
         let mut remembered = self.lock();
-        remembered.owed = false;
         let saved = remembered.saved.get_or_insert_default();
         state.cwd = saved.cwd.take();
         *saved = state;
@@ -86,5 +91,27 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_told_is_owed_once_whichever_comes_first() {
+        let memory = Memory::default();
+        memory.owe_state();
+        memory.pay_state();
+        assert!(!memory.take_owed());
+        // The state can be seen before the end that it stands behind.
+        memory.pay_state();
+        memory.owe_state();
+        assert!(!memory.take_owed());
+        memory.owe_state();
+        memory.pay_state();
+        memory.owe_state();
+        assert!(memory.take_owed());
+        assert!(!memory.take_owed());
     }
 }

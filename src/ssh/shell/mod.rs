@@ -255,7 +255,7 @@ impl Shell {
             (&mut self.reader, &mut self.background, &mut self.children);
         self.progress.note(message, &mut |stream, bytes| {
             reader.feed(stream, bytes, &mut |event| match event {
-                Event::State(Some(state)) => note_state(&state, memory, children),
+                Event::State(state) => note_state(state, memory, children),
                 Event::Background(stream, bytes) => background.push(stream, bytes),
                 _ => {}
             });
@@ -326,8 +326,9 @@ impl Shell {
 }
 
 /// Takes over what a shell tells of its state, unless something has written into it.
-fn note_state(text: &[u8], memory: &Memory, children: &mut Vec<u32>) {
-    if let Some(told) = framing::read_state(text) {
+fn note_state(text: Option<Vec<u8>>, memory: &Memory, children: &mut Vec<u32>) {
+    memory.pay_state();
+    if let Some(told) = text.as_deref().and_then(framing::read_state) {
         *children = told.children;
         memory.note_state(told.saved);
     }

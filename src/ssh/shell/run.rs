@@ -78,8 +78,7 @@ impl Turn<'_> {
                 }
             }
             // Of this command, or still of the one before.
-            Event::State(Some(state)) => note_state(&state, self.memory, self.children),
-            Event::State(None) => {}
+            Event::State(state) => note_state(state, self.memory, self.children),
             Event::Broken => self.broken = true,
         }
     }
