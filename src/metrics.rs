@@ -142,14 +142,10 @@ labels! {
 }
 
 labels! {
-    /// An actor that is started anew after a crash.
+    /// An actor that is started anew after a crash. The others are temporary: they are never restarted.
     Actor {
         /// A session.
         Session = "session",
-        /// The shell of a session.
-        Shell = "shell",
-        /// The transfers of a session.
-        Sftp = "sftp",
     }
 }
 

@@ -181,6 +181,50 @@ async fn sessions_and_commands_are_told_as_they_are() {
 }
 
 #[tokio::test]
+async fn shells_and_transfers_are_counted() {
+    let (host, daemon) = world().await;
+    let directory = host.sshd.remote_home();
+    mcp::succeed(&daemon, "ssh_connect", json!({"host": "test"})).await;
+    mcp::succeed(&daemon, "ssh_shell", json!({"command": "true"})).await;
+    mcp::succeed(&daemon, "ssh_shell", json!({"command": "exit 3"})).await;
+    let (from, to) = (daemon.home().path().join("from"), directory.join("to"));
+    std::fs::write(&from, vec![7; 300_000]).unwrap();
+    let upload = json!({"localPath": from, "remotePath": to});
+    mcp::succeed(&daemon, "ssh_upload", upload).await;
+    let back = daemon.home().path().join("back");
+    let download = json!({"remotePath": to, "localPath": back});
+    mcp::succeed(&daemon, "ssh_download", download).await;
+    let missing = json!({"remotePath": directory.join("none"), "localPath": back});
+    mcp::call(&daemon, "ssh_download", missing).await;
+    // The directory that the daemon was started in means nothing to its clients.
+    let relative = json!({"localPath": "from", "remotePath": to});
+    let refused = mcp::call(&daemon, "ssh_upload", relative).await;
+    assert_eq!(refused["isError"], true, "{refused}");
+    let after = series(&scrape(&daemon).await);
+    let rows = [
+        ("commands_total{tool=\"ssh_shell\",outcome=\"exited\"}", 2.0),
+        ("command_duration_seconds_count{tool=\"ssh_shell\"}", 2.0),
+        ("transfer_bytes_total{direction=\"upload\"}", 300_000.0),
+        ("transfer_bytes_total{direction=\"download\"}", 300_000.0),
+        (
+            "transfers_total{direction=\"upload\",outcome=\"done\"}",
+            1.0,
+        ),
+        (
+            "transfers_total{direction=\"download\",outcome=\"done\"}",
+            1.0,
+        ),
+        (
+            "transfers_total{direction=\"download\",outcome=\"failed\"}",
+            1.0,
+        ),
+    ];
+    for (name, expected) in rows {
+        assert_eq!(after[&format!("mcp_ssh_{name}")], expected, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn counters_never_go_backwards() {
     let (host, daemon) = world().await;
     mcp::succeed(&daemon, "ssh_connect", json!({"host": "test"})).await;
