@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use serde_json::json;
 
+use crate::common::client::{error_code, text};
 use crate::world::{World, content, mode_and_time, set_mode, set_time};
 
 const BLOCK: usize = 255 * 1024;
@@ -263,10 +264,26 @@ async fn files_that_claim_to_be_empty_are_read_to_their_end() {
     let expected = fs::read("/proc/version").unwrap();
     let arguments = json!({"localPath": "/proc/version", "remotePath": world.there("up")});
     world.client.succeed("ssh_upload", arguments).await;
-    let arguments = json!({"localPath": world.here("down"), "remotePath": "/proc/version"});
+    let arguments =
+        json!({"localPath": world.here("down"), "remotePath": "/proc/version", "verify": "sha256"});
     world.client.succeed("ssh_download", arguments).await;
     assert_eq!(fs::read(world.there("up")).unwrap(), expected);
     assert_eq!(fs::read(world.here("down")).unwrap(), expected);
+}
+
+/// The host's hash is of what the host has by then: a file that is another one at each reading never compares.
+#[tokio::test]
+async fn what_does_not_compare_leaves_the_target_as_it_was() {
+    let mut world = World::start().await;
+    fs::write(world.here("target"), "old").unwrap();
+    let arguments = json!({
+        "remotePath": "/proc/sys/kernel/random/uuid",
+        "localPath": world.here("target"),
+        "verify": "sha256",
+    });
+    let result = world.client.call("ssh_download", arguments).await;
+    assert_eq!(error_code(&result), "verifyFailed", "{}", text(&result));
+    assert_eq!(fs::read(world.here("target")).unwrap(), b"old");
 }
 
 #[tokio::test]

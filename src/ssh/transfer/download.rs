@@ -384,8 +384,8 @@ async fn empty(
     if now.size.unwrap_or_default() != 0 {
         return Err(changed(path, "it was empty and is not any more".to_owned()));
     }
-    if context.spec.verify == Verify::Sha256 && size == 0 {
-        verify(context, path, 0, &hash::of_bytes(&content), target).await?;
+    if context.spec.verify == Verify::Sha256 {
+        verify(context, path, size, &hash::of_bytes(&content), target).await?;
     }
     let (meta, overwrite) = (meta(context, attributes), context.spec.overwrite);
     let place = target.clone();
