@@ -6,7 +6,7 @@
 //! processes that earlier commands have left in the background. SIGURG tells bash to give up the rest of the
 //! command ([`super::super::framing`]); every other shell ignores it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::timeout;
 
@@ -43,12 +43,16 @@ const SCRIPT: &str = concat!(
 /// Steps in [`limits::KILL_STEP`].
 const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 
-/// A shell's process, and the processes that its running command has not started.
+/// A shell's process, and the processes that its running command has not started. Those are told right behind the
+/// end of the command before, so they may come while this one runs: they are looked up when they are needed.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) process: u32,
-    pub(super) spared: Vec<u32>,
+    pub(super) spared: Spared,
 }
+
+/// Children of a shell between two commands.
+pub(super) type Spared = Arc<Mutex<Vec<u32>>>;
 
 /// What a shell is seen to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +98,7 @@ pub(super) async fn signal(channels: &Arc<Channels>, target: Target, name: &'sta
 pub(super) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
     let target = Target {
         process,
-        spared: Vec::new(),
+        spared: Spared::default(),
     };
     let said = help(channels, &target, "look", false, |words| words != "found").await;
     match said.as_deref() {
@@ -114,7 +118,10 @@ async fn help(
     is_last: fn(&str) -> bool,
 ) -> Option<String> {
     let token = token();
-    let spared: Vec<_> = target.spared.iter().map(u32::to_string).collect();
+    let spared: Vec<_> = {
+        let spared = target.spared.lock().unwrap_or_else(PoisonError::into_inner);
+        spared.iter().map(u32::to_string).collect()
+    };
     let line = format!(
         "exec sh -c {} {token} {} {STEPS} {what} {} {}",
         quote(SCRIPT),

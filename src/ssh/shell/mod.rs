@@ -8,13 +8,14 @@ mod helper;
 mod memory;
 mod run;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use russh::client::Msg;
 use russh::{ChannelReadHalf, ChannelWriteHalf};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
+use self::helper::Spared;
 use super::channel::{ChannelError, Channels, Place, ready};
 use super::connection::Running;
 use super::error;
@@ -73,7 +74,7 @@ pub(crate) struct Shell {
     /// Its number on the host.
     process: u32,
     /// Processes that earlier commands have left in the background.
-    children: Vec<u32>,
+    children: Spared,
     /// Nothing can have given it functions, aliases or traps: plain words mean what they say.
     is_plain: bool,
     background: Background,
@@ -136,7 +137,7 @@ impl Shell {
             // Until it has said what it is.
             dialect: Dialect::Sh,
             process: 0,
-            children: Vec::new(),
+            children: Spared::default(),
             is_plain: false,
             background: Background::default(),
         };
@@ -252,7 +253,7 @@ impl Shell {
 
     fn note_idle(&mut self, message: Option<russh::ChannelMsg>, memory: &Memory) {
         let (reader, background, children) =
-            (&mut self.reader, &mut self.background, &mut self.children);
+            (&mut self.reader, &mut self.background, &self.children);
         self.progress.note(message, &mut |stream, bytes| {
             reader.feed(stream, bytes, &mut |event| match event {
                 Event::State(state) => note_state(state, memory, children),
@@ -326,10 +327,10 @@ impl Shell {
 }
 
 /// Takes over what a shell tells of its state, unless something has written into it.
-fn note_state(text: Option<Vec<u8>>, memory: &Memory, children: &mut Vec<u32>) {
+fn note_state(text: Option<Vec<u8>>, memory: &Memory, children: &Spared) {
     memory.pay_state();
     if let Some(told) = text.as_deref().and_then(framing::read_state) {
-        *children = told.children;
+        *children.lock().unwrap_or_else(PoisonError::into_inner) = told.children;
         memory.note_state(told.saved);
     }
 }

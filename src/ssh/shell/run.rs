@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::helper::{self, Look, Target};
+use super::helper::{self, Look, Spared, Target};
 use super::{Background, Memory, Restored, Shell, note_state};
 use crate::limits;
 use crate::ssh::channel::Channels;
@@ -54,7 +54,7 @@ pub(crate) struct Done {
 struct Turn<'a> {
     sink: &'a mut Sink,
     memory: &'a Memory,
-    children: &'a mut Vec<u32>,
+    children: &'a Spared,
     background: &'a mut Background,
     /// The shell tells its state behind the end.
     tells_state: bool,
@@ -169,12 +169,12 @@ impl Shell {
         sent();
         let target = Target {
             process: self.process,
-            spared: self.children.clone(),
+            spared: Arc::clone(&self.children),
         };
         let mut turn = Turn {
             sink,
             memory,
-            children: &mut self.children,
+            children: &self.children,
             background: &mut self.background,
             tells_state,
             ended: None,
