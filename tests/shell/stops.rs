@@ -171,6 +171,10 @@ async fn a_call_that_is_cancelled_while_it_waits_never_runs() {
     let first = shell_with(&world, "sleep 1000", json!({"waitMs": 0})).await;
     let waiting = begin(&world, "touch \"$HOME/canary\"", json!({"waitMs": 50000})).await;
     world.server.cancel(&waiting).await;
+    eventually("the command to start", || {
+        !world.processes("sleep 1000").is_empty()
+    })
+    .await;
     let job = first.meta("job").as_str().unwrap().to_owned();
     world.input(&job, json!({"signal": "KILL"})).await;
     let next = shell(&world, "ls \"$HOME\"").await;

@@ -37,7 +37,9 @@ const SCRIPT: &str = concat!(
     r#"if [ $m = end ]; then for s in INT TERM KILL; do q=" "; kill -s URG $p 2>/dev/null; w=0; "#,
     r#"while [ $w -lt $n ]; do t=; k $p; [ -z "$t" ] && { echo "$0 gone $s"; exit; }; g $s; "#,
     r#"sleep 0.05 2>/dev/null || { sleep 1; w=$((w+19)); }; w=$((w+1)); done; done; echo "$0 left"; exit; fi; "#,
-    r#"q=" "; t=; [ $u = yes ] && kill -s URG $p 2>/dev/null; k $p; g $m; echo "$0 sent""#,
+    // A command that was just sent may not have started anything yet.
+    r#"q=" "; w=0; while t=; [ $u = yes ] && kill -s URG $p 2>/dev/null; k $p; [ -z "$t" ] && [ $w -lt 10 ]; do "#,
+    r#"sleep 0.05 2>/dev/null || w=10; w=$((w+1)); done; g $m; echo "$0 sent""#,
 );
 
 /// Steps in [`limits::KILL_STEP`].
