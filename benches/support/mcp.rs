@@ -106,11 +106,13 @@ impl Server {
         self.request("tools/call", json!({"name": tool, "arguments": arguments}))
     }
 
-    /// Waits for the result of a call. A command must have exited with status 0.
+    /// Waits for the result of a call. A command must have exited with status 0, or go on as a job.
     pub(crate) fn finish(&mut self, id: u64) -> Measured<Value> {
         let result = self.answer(id)?;
         let command = result["_meta"].get(COMMAND_META);
-        let failed = command.is_some_and(|command| command["exitCode"] != 0);
+        let went_well =
+            |command: &Value| command["exitCode"] == 0 || command["outcome"] == "running";
+        let failed = command.is_some_and(|command| !went_well(command));
         if failed || result["isError"] == true {
             let text = &result["content"][0]["text"];
             return Err(format!("the call failed: {text}").into());

@@ -72,10 +72,6 @@ pub(crate) fn minute(lab: &mut Lab) -> Measured<Vec<Row>> {
         .ok_or("no count")?
         / MEGABYTE;
     server.call("ssh_input", json!({"job": job, "signal": "KILL"}))?;
-    server.call(
-        "ssh_output",
-        json!({"job": job, "offsetBytes": -4, "waitMs": 10000}),
-    )?;
     let mut load = lab.ssh(NEAR, "exec yes").spawn()?;
     let under_theirs = for_a_minute(&mut server);
     load.kill()?;
