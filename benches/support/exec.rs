@@ -1,4 +1,4 @@
-//! A command on a connection that is up: `ssh_exec true` against `ssh` over a ControlMaster socket.
+//! A command on a connection that is up, against `ssh` over a ControlMaster socket.
 
 use serde_json::json;
 
@@ -13,42 +13,62 @@ const FAR_ROUNDS: usize = 40;
 /// Rounds before the first that counts.
 const WARM_UP: usize = 5;
 
-/// On loopback.
+/// `ssh_exec true` on loopback.
 pub(crate) fn loopback(lab: &mut Lab) -> Measured<Vec<Row>> {
-    let (ours, theirs) = alternate(lab, NEAR, NEAR_ROUNDS)?;
+    let what = "warm `ssh_exec true`";
+    near(lab, what, 0.35, ("ssh_exec", "true"))
+}
+
+/// The same behind a link of 50 ms.
+pub(crate) fn far(lab: &mut Lab) -> Measured<Vec<Row>> {
+    behind_a_link(lab, 1.3, ("ssh_exec", "true"))
+}
+
+/// A tool and its command against `ssh`, on loopback.
+pub(super) fn near(
+    lab: &mut Lab,
+    what: &str,
+    bound: f64,
+    call: (&str, &str),
+) -> Measured<Vec<Row>> {
+    let (ours, theirs) = alternate(lab, NEAR, NEAR_ROUNDS, call)?;
     let ratio = ours.over(&theirs);
     Ok(vec![Row {
-        work: "warm `ssh_exec true` through stdio, whole call; `ssh` over a ControlMaster socket, process start included".to_owned(),
+        work: format!(
+            "{what} through stdio, whole call; `ssh` over a ControlMaster socket, process start included"
+        ),
         ours: ours.in_millis(),
         theirs: Some(theirs.in_millis()),
         ratio: Some(ratio),
-        target: Target::at_most(ratio, 0.35, "×"),
+        target: Target::at_most(ratio, bound, "×"),
     }])
 }
 
-/// Behind a link of 50 ms.
-pub(crate) fn far(lab: &mut Lab) -> Measured<Vec<Row>> {
-    let (ours, theirs) = alternate(lab, FAR, FAR_ROUNDS)?;
+/// The same behind a link, in round trips.
+pub(super) fn behind_a_link(lab: &mut Lab, bound: f64, call: (&str, &str)) -> Measured<Vec<Row>> {
+    let (ours, theirs) = alternate(lab, FAR, FAR_ROUNDS, call)?;
+    let trips = ours.median().as_secs_f64() / ROUND_TRIP.as_secs_f64();
     Ok(vec![Row {
         work: format!("the same at {} ms RTT", ROUND_TRIP.as_millis()),
         ours: ours.in_units(ROUND_TRIP, "RTT"),
         theirs: Some(theirs.in_units(ROUND_TRIP, "RTT")),
         ratio: Some(ours.over(&theirs)),
-        target: Target::at_most(
-            ours.median().as_secs_f64() / ROUND_TRIP.as_secs_f64(),
-            1.3,
-            "RTT",
-        ),
+        target: Target::at_most(trips, bound, "RTT"),
     }])
 }
 
-fn alternate(lab: &mut Lab, host: &str, rounds: usize) -> Measured<(Samples, Samples)> {
+fn alternate(
+    lab: &mut Lab,
+    host: &str,
+    rounds: usize,
+    (tool, command): (&str, &str),
+) -> Measured<(Samples, Samples)> {
     let mut server = Server::start(lab)?;
     server.call("ssh_connect", json!({"host": host}))?;
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for round in 0..WARM_UP + rounds {
-        let our_time = server.exec(host, "true")?;
-        let their_time = lab::timed(lab.ssh_multiplexed(host, "true")?)?;
+        let our_time = server.timed(tool, json!({"session": host, "command": command}))?;
+        let their_time = lab::timed(lab.ssh_multiplexed(host, command)?)?;
         if round >= WARM_UP {
             ours.push(our_time);
             theirs.push(their_time);

@@ -1,9 +1,9 @@
-//! Progress notifications: for a running command its last line, at most once a second.
+//! Progress notifications, at most once a second: a running command's last line, a transfer's bytes.
 
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::ProgressNotificationParam;
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -23,41 +23,44 @@ pub(super) fn report_output(
     context: &RequestContext<RoleServer>,
     output: OutputWatch,
 ) -> Option<DropGuard> {
-    let token = context.meta.get_progress_token()?;
-    let peer = context.peer.clone();
-    let ended = CancellationToken::new();
-    let guard = ended.clone().drop_guard();
-    tokio::spawn(async move {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
-        let mut reported = 0;
-        loop {
-            tokio::select! {
-                () = ended.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            let Some((length, line)) = output.get().map(|output| last_line(&output.lock())) else {
-                continue;
-            };
-            if length <= reported {
-                continue;
-            }
-            reported = length;
-            let note =
-                ProgressNotificationParam::new(token.clone(), length as f64).with_message(line);
-            if peer.notify_progress(note).await.is_err() {
-                return;
-            }
+    let mut reported = 0;
+    report(context, move |token| {
+        let (length, line) = output.get().map(|output| last_line(&output.lock()))?;
+        if length <= reported {
+            return None;
         }
-    });
-    Some(guard)
+        reported = length;
+        Some(ProgressNotificationParam::new(token, length as f64).with_message(line))
+    })
 }
 
 /// Reports the bytes of a transfer to a client that asked for progress, until the guard is dropped.
 pub(super) fn report_transfer(
     context: &RequestContext<RoleServer>,
     transfer: TransferWatch,
+) -> Option<DropGuard> {
+    let mut reported = None;
+    report(context, move |token| {
+        let transfer = transfer.get()?;
+        let bytes = transfer.progress.bytes();
+        // The value has to grow with each notification.
+        if reported.is_some_and(|reported| bytes <= reported) {
+            return None;
+        }
+        reported = Some(bytes);
+        let mut note = ProgressNotificationParam::new(token, bytes as f64);
+        let total = transfer.progress.total();
+        if total >= bytes && total > 0 {
+            note = note.with_total(total as f64);
+        }
+        Some(note.with_message(format!("{bytes} of {total} bytes")))
+    })
+}
+
+/// Sends what there is to tell, once a period, until the guard is dropped or the client is gone.
+fn report(
+    context: &RequestContext<RoleServer>,
+    mut look: impl FnMut(ProgressToken) -> Option<ProgressNotificationParam> + Send + 'static,
 ) -> Option<DropGuard> {
     let token = context.meta.get_progress_token()?;
     let peer = context.peer.clone();
@@ -67,27 +70,14 @@ pub(super) fn report_transfer(
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut reported = None;
         loop {
             tokio::select! {
                 () = ended.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            let Some(transfer) = transfer.get() else {
+            let Some(note) = look(token.clone()) else {
                 continue;
             };
-            let bytes = transfer.progress.bytes();
-            // The value has to grow with each notification.
-            if reported.is_some_and(|reported| bytes <= reported) {
-                continue;
-            }
-            reported = Some(bytes);
-            let mut note = ProgressNotificationParam::new(token.clone(), bytes as f64);
-            let total = transfer.progress.total();
-            if total >= bytes && total > 0 {
-                note = note.with_total(total as f64);
-            }
-            let note = note.with_message(format!("{bytes} of {total} bytes"));
             if peer.notify_progress(note).await.is_err() {
                 return;
             }
