@@ -62,7 +62,7 @@ fn large(
     transfer_only: bool,
 ) -> Measured<Vec<Row>> {
     let directory = tempfile::tempdir()?;
-    let source = directory.path().join("source");
+    let source = directory.path().join("source.bin");
     write_random(&source, mebibytes)?;
     let expected = hash(&source)?;
     let mut server = Server::start(lab)?;
@@ -78,10 +78,10 @@ fn large(
         let before = server.memory("VmRSS")?;
         server.reset_peak()?;
         for _ in 0..ROUNDS {
-            let copy = directory.path().join("ours");
+            let copy = directory.path().join("ours.bin");
             ours.push(ours_once(&mut server, up, &source, &copy)?);
             check(&copy, &expected)?;
-            let copy = directory.path().join("theirs");
+            let copy = directory.path().join("theirs.bin");
             let verb = if up { "put" } else { "get" };
             let line = format!("{verb} {} {}\n", source.display(), copy.display());
             theirs.push(sftp(lab, host, &line)?.saturating_sub(start));

@@ -94,9 +94,11 @@ impl Pool {
         usize::from(for_command && !only_one)
     }
 
-    /// Requests to send now. A bound that is old is put to the test by one more.
+    /// Requests to send now: calls that wait are served side by side, not one after the other. A bound that is
+    /// old is put to the test by one more.
     fn missing(&self) -> usize {
-        let missing = SPARES.saturating_sub(self.idle.len() + self.opening);
+        let wanted = SPARES + self.waiting;
+        let missing = wanted.saturating_sub(self.idle.len() + self.opening);
         match self.bound {
             None => missing,
             Some((bound, seen)) => {

@@ -15,6 +15,7 @@
 mod common;
 
 mod errors;
+mod far;
 mod files;
 mod jobs;
 mod liar;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,6 +43,14 @@ impl World {
     pub(crate) async fn linked_with(config: &str) -> Self {
         let sshd = Sshd::builder().config(config).start().await;
         let link = TcpLink::start(sshd.address()).await;
+        Self::of(sshd, Some(link), &[]).await
+    }
+
+    /// A host that is 20 ms away from the first packet on, with lines of sshd_config(5).
+    pub(crate) async fn far(config: &str) -> Self {
+        let sshd = Sshd::builder().config(config).start().await;
+        let link = TcpLink::start(sshd.address()).await;
+        link.link.set_delay(Duration::from_millis(10));
         Self::of(sshd, Some(link), &[]).await
     }
 

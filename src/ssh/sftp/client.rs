@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ use crate::ssh::error::quoted;
 
 /// Times that the limit of silence is stretched for a request that makes the server work.
 const SLOW_FACTOR: u32 = 10;
+/// Blocks in the queue that the channel has not taken: one on its way into the window, one behind it.
+const BLOCKS_UNSENT: usize = 2;
 /// Blocks of a server that does not tell its limits: what every server has to take (section 3).
 const BLOCK_DEFAULT_BYTES: u64 = 32 * 1024;
 /// Servers that take a request before they have answered the first one.
@@ -119,6 +121,8 @@ pub(super) struct Shared {
     active: AtomicU64,
     /// Requests that may take long.
     slow: AtomicUsize,
+    /// Room for blocks that the channel has not taken.
+    unsent: Arc<Semaphore>,
 }
 
 /// A packet on its way, unless what it is for is given up first.
@@ -127,6 +131,8 @@ pub(super) struct Outgoing {
     pub(super) head: Bytes,
     pub(super) body: Bytes,
     pub(super) unless: Option<CancellationToken>,
+    /// Held until the channel has taken all of it.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Shared {
@@ -160,6 +166,7 @@ impl Shared {
         // Only the first one is the cause.
         let _ = self.failure.set(error);
         self.ended.cancel();
+        self.unsent.close();
         self.pending().clear();
         self.greeting().take();
     }
@@ -304,6 +311,7 @@ impl Sftp {
             started: Instant::now(),
             active: AtomicU64::new(0),
             slow: AtomicUsize::new(0),
+            unsent: Arc::new(Semaphore::new(BLOCKS_UNSENT)),
         });
         let (queue, queued) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
         let (read, write) = lease.channel.split();
@@ -331,7 +339,7 @@ impl Sftp {
         greeted: oneshot::Receiver<Reply>,
         pipelines: bool,
     ) -> Result<(), SftpError> {
-        self.enqueue(wire::init()?, Bytes::new(), None).await?;
+        self.enqueue(wire::init()?).await?;
         let early = match pipelines {
             true => Some(self.extended(extension::LIMITS, &[]).await?),
             false => None,
@@ -395,13 +403,24 @@ impl Sftp {
         self.shared.ended.is_cancelled() || self.queue.is_closed()
     }
 
-    pub(super) async fn enqueue(
-        &self,
-        head: Bytes,
-        body: Bytes,
-        unless: Option<CancellationToken>,
-    ) -> Result<(), SftpError> {
-        let outgoing = Outgoing { head, body, unless };
+    /// Queues a packet.
+    pub(super) async fn enqueue(&self, packet: Bytes) -> Result<(), SftpError> {
+        self.enqueue_outgoing(Outgoing {
+            head: packet,
+            body: Bytes::new(),
+            unless: None,
+            room: None,
+        })
+        .await
+    }
+
+    /// Room for one block, once the channel has taken most of those before it.
+    pub(super) async fn room_for_block(&self) -> Result<OwnedSemaphorePermit, SftpError> {
+        let room = Arc::clone(&self.shared.unsent).acquire_owned().await;
+        room.map_err(|_| self.shared.failure())
+    }
+
+    pub(super) async fn enqueue_outgoing(&self, outgoing: Outgoing) -> Result<(), SftpError> {
         let sent = self.queue.send(outgoing).await;
         sent.map_err(|_| self.shared.failure())
     }
@@ -437,7 +456,7 @@ impl Sftp {
         frame: impl FnOnce(u32) -> Bytes,
     ) -> Result<Pending, SftpError> {
         let (id, pending) = self.expect(slow);
-        self.enqueue(frame(id), Bytes::new(), None).await?;
+        self.enqueue(frame(id)).await?;
         Ok(pending)
     }
 

@@ -1,4 +1,5 @@
-//! The SFTP channels of one connection: one is kept warm for a while, because its start takes two round trips.
+//! The SFTP channels of one connection: those that were used are kept warm for a while, because their start takes
+//! up to three round trips.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,8 +13,8 @@ use crate::ssh::channel::Channels;
 #[derive(Debug)]
 pub(crate) struct SftpPool {
     channels: Arc<Channels>,
-    /// The warm one, and when it was put there.
-    idle: Mutex<Option<(Sftp, Instant)>>,
+    /// The warm ones, and when each was put there.
+    idle: Mutex<Vec<(Sftp, Instant)>>,
 }
 
 impl SftpPool {
@@ -28,17 +29,25 @@ impl SftpPool {
         &self.channels
     }
 
-    /// The warm channel, or a new one before the deadline.
+    /// A warm channel, or a new one before the deadline.
     pub(crate) async fn take(&self, deadline: Instant) -> Result<Sftp, SftpError> {
-        let warm = self.lock().take();
-        match warm {
-            Some((sftp, _)) if !sftp.is_closed() => Ok(sftp),
-            _ => self.open(deadline).await,
+        match self.take_warm() {
+            Some(sftp) => Ok(sftp),
+            None => self.open(deadline).await,
         }
     }
 
-    /// Another channel beside one that is in use.
-    pub(crate) async fn open(&self, deadline: Instant) -> Result<Sftp, SftpError> {
+    fn take_warm(&self) -> Option<Sftp> {
+        let mut idle = self.lock();
+        while let Some((sftp, _)) = idle.pop() {
+            if !sftp.is_closed() {
+                return Some(sftp);
+            }
+        }
+        None
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Sftp, SftpError> {
         let channels = Arc::clone(&self.channels);
         // In a task of its own: a caller that gives up in the middle must not leave an open channel behind.
         let opening = tokio::spawn(async move {
@@ -49,17 +58,18 @@ impl SftpPool {
         opened.unwrap_or_else(|error| Err(SftpError::Lost(error.to_string())))
     }
 
-    /// Keeps a channel warm; where there is one already, this one is closed.
+    /// Keeps a channel warm, unless calls wait for channels; where there are enough already, it is closed.
     pub(crate) fn put_back(self: &Arc<Self>, sftp: Sftp) {
         if sftp.is_closed() || self.channels.is_contended() {
             return;
         }
         let now = Instant::now();
         let mut idle = self.lock();
-        if idle.as_ref().is_some_and(|(warm, _)| !warm.is_closed()) {
+        idle.retain(|(warm, _)| !warm.is_closed());
+        if idle.len() >= limits::SFTP_CHANNELS_MAX {
             return;
         }
-        *idle = Some((sftp, now));
+        idle.push((sftp, now));
         drop(idle);
         let pool = Arc::downgrade(self);
         let channels = Arc::clone(&self.channels);
@@ -70,15 +80,12 @@ impl SftpPool {
             }
             drop(channels);
             if let Some(pool) = pool.upgrade() {
-                let mut idle = pool.lock();
-                if idle.as_ref().is_some_and(|(_, since)| *since == now) {
-                    *idle = None;
-                }
+                pool.lock().retain(|(_, since)| *since != now);
             }
         });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Sftp, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Sftp, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use russh_sftp::protocol::OpenFlags;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Pending, Sftp, SftpError};
+use super::client::{Outgoing, Pending, Sftp, SftpError};
 use super::wire::{self, Attributes, Handle, PathRequest, Room, extension};
 
 impl Sftp {
     async fn path(&self, path: &str, request: PathRequest<'_>) -> Result<Pending, SftpError> {
         let (id, pending) = self.expect(false);
         let frame = wire::path_request(id, path, request)?;
-        self.enqueue(frame, Bytes::new(), None).await?;
+        self.enqueue(frame).await?;
         Ok(pending)
     }
 
@@ -134,7 +134,8 @@ impl Sftp {
             .await
     }
 
-    /// A block that is not sent any more once `unless` is cancelled.
+    /// A block that is not sent any more once `unless` is cancelled. Waits until the channel has taken most of
+    /// the blocks before: one that waits elsewhere can still go over another channel.
     pub(crate) async fn write(
         &self,
         handle: &Handle,
@@ -142,9 +143,15 @@ impl Sftp {
         data: Bytes,
         unless: CancellationToken,
     ) -> Result<Pending, SftpError> {
+        let room = self.room_for_block().await?;
         let (id, pending) = self.expect(false);
-        let head = wire::write_head(id, handle, offset, data.len());
-        self.enqueue(head, data, Some(unless)).await?;
+        self.enqueue_outgoing(Outgoing {
+            head: wire::write_head(id, handle, offset, data.len()),
+            body: data,
+            unless: Some(unless),
+            room: Some(room),
+        })
+        .await?;
         Ok(pending)
     }
 

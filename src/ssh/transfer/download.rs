@@ -15,7 +15,7 @@ use super::download_blocks::{copy, whole};
 use super::download_part::prepare;
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Meta, Temporary, blocking};
-use super::{Context, Summary, Verify, hash, lock, names, policy, remote, tree, tree_download};
+use super::{Context, Summary, Verify, beside, hash, lock, names, policy, remote, tree_download};
 use crate::limits;
 use crate::ssh::sftp::Handle;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
             let (_, Some(name)) = names::split(&path) else {
                 return Err(TransferError::remote(&path, "this is no name of a file"));
             };
-            tree::open_ahead(context, found.size.unwrap_or_default());
+            beside::open_ahead(context, found.size.unwrap_or_default(), None);
             let (name, rules) = (OsString::from(name), Arc::clone(&spec.policy));
             let (overwrite, recursive) = (spec.overwrite, spec.recursive);
             let slash = spec.local.ends_with('/');

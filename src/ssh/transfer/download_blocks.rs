@@ -14,7 +14,7 @@ use super::download::{Target, changed};
 use super::download_part::Part;
 use super::error::TransferError;
 use super::window::{Block, Window};
-use super::{Context, lock, tree};
+use super::{Context, beside, lock, tree};
 use crate::limits;
 use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
 
@@ -102,7 +102,7 @@ async fn fetch_all(
     for _ in 0..extra {
         let sender = sender.clone();
         others.push(async move {
-            let Some(sftp) = tree::another_channel(context).await else {
+            let Some(beside::Beside { sftp, .. }) = beside::another_channel(context).await else {
                 return Ok(());
             };
             let opened = async { sftp.open_read(path).await?.handle().await };
@@ -115,7 +115,12 @@ async fn fetch_all(
                 depth,
                 may_leave: true,
             };
-            fetch(context, lane, path, window, sender).await
+            fetch(context, lane, path, window, sender).await?;
+            // Nothing depends on the answer.
+            if sftp.close(&handle).await.is_ok() {
+                context.pool.put_back(sftp);
+            }
+            Ok(())
         });
     }
     let lane = Lane {

@@ -8,6 +8,7 @@
 //! All of a transfer runs in one task (only file reads and writes have threads of their own), so that giving up is
 //! one drop; then what is left of it is removed ([`run`]).
 
+mod beside;
 mod download;
 mod download_blocks;
 mod download_part;
@@ -17,17 +18,20 @@ mod local;
 mod names;
 mod policy;
 mod remote;
+mod source;
 mod tree;
 mod tree_download;
 mod tree_upload;
 mod upload;
 mod upload_blocks;
+mod upload_end;
+mod upload_resume;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -213,7 +217,9 @@ struct Context {
     resumed: AtomicU64,
     notes: Mutex<Vec<String>>,
     /// Channels beside the first one that are being opened.
-    ahead: Mutex<Vec<JoinHandle<Option<Sftp>>>>,
+    ahead: Mutex<beside::Opening>,
+    /// The temporary file on the host, as soon as it was asked for.
+    draft: watch::Sender<Option<String>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -298,6 +304,7 @@ pub(crate) async fn run(
         resumed: AtomicU64::new(0),
         notes: Mutex::default(),
         ahead: Mutex::default(),
+        draft: watch::Sender::default(),
     };
     let _over = context.over.clone().drop_guard();
     let result = tokio::select! {

@@ -3,8 +3,8 @@
 use super::error::{Side, TransferError};
 use super::names;
 use super::{Context, Sftp, wire};
-use crate::ssh::sftp::SftpError;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of, status};
+use crate::ssh::sftp::{Pending, SftpError};
 
 /// Where a file goes on the host.
 #[derive(Debug, Clone)]
@@ -137,22 +137,42 @@ pub(super) async fn commit(
     temporary: &str,
     target: &str,
 ) -> Result<(), TransferError> {
-    let sftp = &context.sftp;
-    let moved = if !context.spec.overwrite {
-        // OpenSSH links and unlinks here, which replaces nothing.
-        async { sftp.rename(temporary, target).await?.done().await }.await
-    } else if sftp.replaces() {
-        async { sftp.replace(temporary, target).await?.done().await }.await
-    } else {
+    if context.spec.overwrite && !context.sftp.replaces() {
         return commit_in_steps(context, temporary, target).await;
-    };
-    match moved {
+    }
+    let sent = start_move(context, temporary, target).await;
+    let sent = sent.map_err(|error| TransferError::sftp(target, error))?;
+    moved(context, temporary, target, sent).await
+}
+
+/// Asks for the move; where it is to replace something, the server has to be able to.
+pub(super) async fn start_move(
+    context: &Context,
+    temporary: &str,
+    target: &str,
+) -> Result<Pending, SftpError> {
+    if context.spec.overwrite {
+        context.sftp.replace(temporary, target).await
+    } else {
+        // OpenSSH links and unlinks here, which replaces nothing.
+        context.sftp.rename(temporary, target).await
+    }
+}
+
+/// What became of the move.
+pub(super) async fn moved(
+    context: &Context,
+    temporary: &str,
+    target: &str,
+    sent: Pending,
+) -> Result<(), TransferError> {
+    match sent.done().await {
         Ok(()) => {
             context.unregister(temporary);
             Ok(())
         }
         Err(error @ SftpError::Status(_)) => {
-            let there = sftp.link_stat(target).await.ok();
+            let there = context.sftp.link_stat(target).await.ok();
             match there.as_ref().map(kind_of) {
                 Some(Kind::Directory) => Err(in_the_way(target, "a directory")),
                 Some(_) if !context.spec.overwrite => Err(exists_already(target)),

@@ -1,7 +1,6 @@
 //! What both directions of a tree share: listings of the host, the room of files in flight, further channels.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
 
 use super::error::TransferError;
 use super::{Context, local};
@@ -164,12 +163,15 @@ fn permits(bytes: u64) -> u32 {
         .max(1)
 }
 
+/// Whether round trips cost more than the work that they stand for.
+pub(super) fn is_long_link(context: &Context) -> bool {
+    let round_trip = context.pool.channels().round_trip().unwrap_or_default();
+    round_trip >= limits::TRANSFER_LONG_ROUND_TRIP
+}
+
 /// How many channels the rest of a file goes over: one on a short link, where nothing waits for an answer.
 pub(super) fn stripes(context: &Context, remaining: u64) -> usize {
-    let round_trip = context.pool.channels().round_trip().unwrap_or_default();
-    if round_trip < limits::TRANSFER_LONG_ROUND_TRIP
-        || remaining < limits::TRANSFER_STRIPE_MIN_BYTES
-    {
+    if !is_long_link(context) || remaining < limits::TRANSFER_STRIPE_MIN_BYTES {
         return 1;
     }
     let useful = remaining / (limits::TRANSFER_STRIPE_MIN_BYTES / 2);
@@ -182,26 +184,4 @@ pub(super) fn stripes(context: &Context, remaining: u64) -> usize {
 /// another one could carry.
 pub(super) fn in_flight(stripes: usize) -> usize {
     (limits::SFTP_REQUESTS_MAX / stripes).max(1)
-}
-
-/// Begins to open the channels that a file of this size will go over.
-pub(super) fn open_ahead(context: &Context, size: u64) {
-    let mut ahead = super::lock(&context.ahead);
-    for _ in 1..stripes(context, size) {
-        let pool = std::sync::Arc::clone(&context.pool);
-        ahead.push(tokio::spawn(async move {
-            if pool.channels().is_contended() {
-                return None;
-            }
-            let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
-            // A server that opens no more is no error.
-            pool.open(deadline).await.ok()
-        }));
-    }
-}
-
-/// A channel beside the first one, when it is open; nothing where there is none to be had.
-pub(super) async fn another_channel(context: &Context) -> Option<Sftp> {
-    let opening = super::lock(&context.ahead).pop();
-    opening?.await.ok().flatten()
 }

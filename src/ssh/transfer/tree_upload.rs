@@ -11,9 +11,9 @@ use rustix::fs::FileType;
 use super::error::TransferError;
 use super::local::{self, Dir, blocking};
 use super::remote::{self, Target};
+use super::source::{Refused, Source};
 use super::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
-use super::upload::{self, Refused, Source};
-use super::{Context, Summary, names, policy};
+use super::{Context, Summary, names, policy, upload, upload_end};
 use crate::limits;
 use crate::ssh::sftp::SftpError;
 use crate::ssh::sftp::wire::{Kind, kind_of};
@@ -226,7 +226,7 @@ async fn file(
         Err(Refused::Error(error)) => return Err(error),
     };
     let target = target(context, remote, &node.path).await?;
-    upload::file(context, source, &target).await
+    upload::file(context, source, &target, None).await
 }
 
 /// The place of a file below the root. With `overwrite` the rename itself tells what is in the way.
@@ -300,7 +300,7 @@ async fn close_directory(
 ) -> Result<(), TransferError> {
     let Some(meta) = node.meta else { return Ok(()) };
     let path = names::join(remote, &node.path);
-    let to = upload::directory_attributes(meta.mode & 0o777, meta);
+    let to = upload_end::directory_attributes(meta.mode & 0o777, meta);
     let set = async { context.sftp.set(&path, to).await?.done().await };
     match set.await {
         Ok(()) => Ok(()),

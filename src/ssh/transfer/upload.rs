@@ -1,130 +1,26 @@
 //! One file to the host.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use rustix::fs::FileType;
-
-use super::error::{Side, TransferError};
-use super::local::{self, Dir, Identity, Meta, blocking};
+use super::error::TransferError;
+use super::local::blocking;
 use super::remote::{self, Target};
+use super::source::{Found, Source, find};
 use super::upload_blocks::{Blocks, Failed, copy};
-use super::{Context, Summary, Verify, hash, lock, names, policy, tree_upload};
-use crate::limits;
-use crate::ssh::sftp::wire::{Attributes, Kind, kind_of, status};
-use crate::ssh::sftp::{Handle, Pending, SftpError};
+use super::{
+    Context, Summary, beside, names, policy, tree, tree_upload, upload_end, upload_resume,
+};
+use crate::ssh::sftp::wire::status;
+use crate::ssh::sftp::{Handle, SftpError};
 
-/// Setuid, setgid and sticky bits are never carried over.
-const MODE_MASK: u32 = 0o777;
-
-/// A local file that is being read.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) file: Arc<File>,
-    directory: Dir,
-    name: OsString,
-    /// For messages.
-    pub(super) shown: String,
-    identity: Identity,
-    meta: Meta,
-}
-
-/// What a source path names.
-enum Found {
-    File(Source),
-    Directory(PathBuf),
-}
-
-/// Why a source is not read.
-pub(super) enum Refused {
-    /// It is a private key.
-    Key,
-    /// It is no file any more, or cannot be opened.
-    Error(TransferError),
-}
-
-impl Source {
-    /// Opens a file in a directory and looks at its beginning.
-    pub(super) fn open(directory: Dir, name: OsString, shown: String) -> Result<Self, Refused> {
-        let failed = |error: io::Error| Refused::Error(TransferError::io(&shown, &error));
-        let file = directory.open_file(&name, false).map_err(failed)?;
-        let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
-        if local::file_type(&stat) != FileType::RegularFile {
-            let reason = "it is a special file (a device, a pipe or a socket)";
-            return Err(Refused::Error(TransferError::local(&shown, reason)));
-        }
-        let mut head = [0; policy::KEY_HEAD_BYTES];
-        let read = file.read_at(&mut head, 0).map_err(failed)?;
-        if policy::is_private_key(&head[..read]) {
-            return Err(Refused::Key);
-        }
-        Ok(Self {
-            file: Arc::new(file),
-            directory,
-            name,
-            identity: Identity::of(&stat),
-            meta: local::meta(&stat),
-            shown,
-        })
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.identity.size
-    }
-
-    pub(super) fn changed(&self, what: String) -> TransferError {
-        TransferError::Changed {
-            side: Side::Local,
-            path: self.shown.clone(),
-            what,
-        }
-    }
-
-    /// Whether it is still the file that was opened, as it was then.
-    fn check_unchanged(&self) -> Result<(), TransferError> {
-        let failed = |error: &io::Error| TransferError::io(&self.shown, error);
-        let now = local::identity(&self.file).map_err(|error| failed(&error))?;
-        if let Some(what) = self.identity.difference(&now) {
-            return Err(self.changed(what));
-        }
-        match self.directory.stat(&self.name) {
-            Ok(stat) => match self.identity.difference(&Identity::of(&stat)) {
-                Some(what) => Err(self.changed(what)),
-                None => Ok(()),
-            },
-            Err(_) => Err(self.changed("it was removed".to_owned())),
-        }
-    }
-
-    /// All of a small file; of one that claims to be empty (/proc) whatever there is.
-    fn read_small(&self) -> Result<Bytes, TransferError> {
-        let size = self.size();
-        let most = if size == 0 {
-            limits::UNSIZED_FILE_MAX_BYTES
-        } else {
-            size
-        };
-        let mut content = Vec::with_capacity(size as usize + 1);
-        let mut file = &*self.file;
-        file.seek(SeekFrom::Start(0))
-            .and_then(|_| file.take(most + 1).read_to_end(&mut content))
-            .map_err(|error| TransferError::io(&self.shown, &error))?;
-        let read = content.len() as u64;
-        if size > 0 && read != size {
-            return Err(self.changed(format!("it had {size} bytes and {read} were read")));
-        }
-        if read > most {
-            let reason = format!("it claims to be empty and holds more than {most} bytes");
-            return Err(TransferError::local(&self.shown, reason));
-        }
-        Ok(content.into())
-    }
+/// The temporary file on the host that becomes the target.
+pub(super) struct Draft {
+    pub(super) path: String,
+    pub(super) handle: Handle,
+    /// Bytes that an earlier call has left in it.
+    pub(super) start: u64,
 }
 
 pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
@@ -145,38 +41,55 @@ pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
             let name = name.ok_or_else(|| {
                 TransferError::local(&source.shown, "its name is not UTF-8; rename it first")
             })?;
-            super::tree::open_ahead(context, source.size());
-            let target = remote::target(context, &remote, &name).await?;
+            beside::open_ahead(context, source.size(), Some(&context.draft));
+            let early = early_draft(context, &remote, &name);
+            let (target, early) = tokio::join!(remote::target(context, &remote, &name), early);
+            let target = target?;
+            let draft = fitting(context, early, &target).await;
             context.progress.add_total(source.size());
             let shown = source.shown.clone();
-            file(context, source, &target).await?;
+            file(context, source, &target, draft).await?;
             Ok(context.summary(shown, target.path))
         }
     }
 }
 
-/// Opens the source; links in its path are followed, as `cp` does.
-fn find(path: &Path, given: &str, rules: &policy::LocalPolicy) -> Result<Found, TransferError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| TransferError::io(given, &error))?;
-    rules.rules().check_source(&real)?;
-    let shown = policy::shown(&real);
-    if real.is_dir() {
-        return Ok(Found::Directory(real));
+/// On a long link, the temporary file beside what looks like the name of a file, while it is still looked up
+/// whether there is a directory of that name.
+async fn early_draft(context: &Context, path: &str, source_name: &str) -> Option<Draft> {
+    let (directory, name) = names::split(path);
+    let spec = &context.spec;
+    let guessed = name.is_some_and(|name| looks_like_file(name, source_name));
+    if !guessed || !spec.overwrite || spec.resume || !tree::is_long_link(context) {
+        return None;
     }
-    let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
-        return Err(TransferError::local(&shown, "this is no file"));
+    let path = names::join(directory, &names::temporary(name?));
+    // What went wrong is found out, and told, when it is made for good.
+    open_draft(context, path).await.ok()
+}
+
+fn looks_like_file(name: &str, source_name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    name == source_name || (extension.is_some() && extension == Path::new(source_name).extension())
+}
+
+/// The early file, if it is beside the target; one that is not is removed.
+async fn fitting(context: &Context, early: Option<Draft>, target: &Target) -> Option<Draft> {
+    let draft = early?;
+    if names::split(&draft.path).0 == target.directory {
+        return Some(draft);
+    }
+    let removed = async {
+        let closing = context.sftp.close(&draft.handle).await?;
+        let removing = context.sftp.remove(&draft.path).await?;
+        closing.done().await?;
+        removing.done().await
     };
-    let directory = Dir::open(parent).map_err(|error| TransferError::io(&shown, &error))?;
-    match Source::open(directory, name.to_owned(), shown.clone()) {
-        Ok(source) => Ok(Found::File(source)),
-        Err(Refused::Key) => Err(TransferError::local(
-            &shown,
-            "it is a private key, and those are not uploaded; the user can copy it",
-        )),
-        Err(Refused::Error(error)) => Err(error),
+    match removed.await {
+        Ok(()) => context.unregister(&draft.path),
+        Err(_) => context.note(format!("{:?} could not be removed", draft.path)),
     }
+    None
 }
 
 /// Carries one open file to its target.
@@ -184,35 +97,31 @@ pub(super) async fn file(
     context: &Context,
     source: Source,
     target: &Target,
+    early: Option<Draft>,
 ) -> Result<(), TransferError> {
-    let size = source.size();
-    let (temporary, size) = if size <= context.sftp.write_block() {
-        small(context, &source, target).await?
+    if source.size() <= context.sftp.write_block() {
+        small(context, &source, target, early).await?;
     } else {
-        (large(context, &source, target).await?, size)
-    };
-    if context.spec.verify == Verify::Sha256 {
-        verify(context, &source, &temporary, size, target).await?;
+        large(context, &source, target, early).await?;
     }
-    let checked = source.clone();
-    blocking(move || checked.check_unchanged()).await??;
-    remote::commit(context, &temporary, &target.path).await?;
-    lock(&context.kept).take();
     context.progress.add_file();
     Ok(())
 }
 
-/// A file of one block: one round trip to make it, one for all the rest.
+/// A file of one block: one round trip to make it, one for all the rest, one to move it.
 async fn small(
     context: &Context,
     source: &Source,
     target: &Target,
-) -> Result<(String, u64), TransferError> {
+    early: Option<Draft>,
+) -> Result<(), TransferError> {
     let reader = source.clone();
     let content = blocking(move || reader.read_small()).await??;
     let size = content.len() as u64;
-    let temporary = names::join(&target.directory, &names::temporary(&target.name));
-    let handle = create(context, &temporary, target).await?;
+    let draft = match early {
+        Some(draft) => draft,
+        None => new_draft(context, target).await?,
+    };
     let mut writes = Vec::new();
     let mut offset = 0;
     let mut rest = content;
@@ -221,120 +130,17 @@ async fn small(
         let block = rest.split_to(length);
         let sent = context
             .sftp
-            .write(&handle, offset, block, context.over.clone())
+            .write(&draft.handle, offset, block, context.over.clone())
             .await;
         writes.push(sent.map_err(|error| TransferError::sftp(&target.path, error))?);
         offset += length as u64;
     }
-    finish(context, source, target, &handle, size, writes).await?;
+    upload_end::finish(context, source, target, &draft.handle, size, writes).await?;
     if source.size() == 0 {
         context.progress.add_total(size);
     }
     context.progress.add_bytes(size);
-    Ok((temporary, size))
-}
-
-/// Makes the temporary file, and the directories above it where that is asked for.
-async fn create(
-    context: &Context,
-    temporary: &str,
-    target: &Target,
-) -> Result<Handle, TransferError> {
-    context.register(temporary);
-    let made = async { context.sftp.create(temporary, 0o600).await?.handle().await };
-    match made.await {
-        Ok(handle) => Ok(handle),
-        Err(SftpError::Status(answer))
-            if answer.code == status::NO_SUCH_FILE && context.spec.recursive =>
-        {
-            remote::make_directories(context, &target.directory).await?;
-            let made = async { context.sftp.create(temporary, 0o600).await?.handle().await };
-            match made.await {
-                Ok(handle) => Ok(handle),
-                Err(error) => Err(not_created(context, temporary, target, error).await),
-            }
-        }
-        Err(error) => Err(not_created(context, temporary, target, error).await),
-    }
-}
-
-/// Why there is no temporary file. What the server refused to make need not be removed.
-async fn not_created(
-    context: &Context,
-    temporary: &str,
-    target: &Target,
-    error: SftpError,
-) -> TransferError {
-    if matches!(error, SftpError::Status(_)) {
-        context.unregister(temporary);
-    }
-    remote::explain(context, &target.path, error, 0).await
-}
-
-/// Size, mode and times, the disk, and a look at what is there: one round trip.
-async fn finish(
-    context: &Context,
-    source: &Source,
-    target: &Target,
-    handle: &Handle,
-    size: u64,
-    writes: Vec<Pending>,
-) -> Result<(), TransferError> {
-    let failed = |error| TransferError::sftp(&target.path, error);
-    let sftp = &context.sftp;
-    let mode = context.spec.mode.unwrap_or(source.meta.mode & MODE_MASK);
-    let attributes = attributes(size, mode, source.meta);
-    let set = sftp.set_handle(handle, &attributes).await.map_err(failed)?;
-    let sync = sftp.sync(handle).await.map_err(failed)?;
-    let stat = sftp.stat_handle(handle).await.map_err(failed)?;
-    let close = sftp.close(handle).await.map_err(failed)?;
-    for write in writes {
-        if let Err(error) = write.done().await {
-            return Err(remote::explain(context, &target.path, error, size).await);
-        }
-    }
-    match set.done().await {
-        Ok(()) => {}
-        Err(SftpError::Status(_)) => {
-            context.note("the host did not take the mode or the times of a file".to_owned());
-        }
-        Err(error) => return Err(failed(error)),
-    }
-    if let Some(sync) = sync
-        && let Err(error) = sync.done().await
-    {
-        return Err(remote::explain(context, &target.path, error, size).await);
-    }
-    let arrived = stat.attributes().await.map_err(failed)?.size;
-    if let Err(error) = close.done().await {
-        return Err(remote::explain(context, &target.path, error, size).await);
-    }
-    match arrived {
-        Some(arrived) if arrived != size => Err(TransferError::Verify {
-            path: target.path.clone(),
-            what: format!("{size} bytes were sent and the host has {arrived}"),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// What a file or a directory on the host is given.
-pub(super) fn attributes(size: u64, mode: u32, meta: Meta) -> Attributes {
-    Attributes {
-        size: Some(size),
-        ..directory_attributes(mode, meta)
-    }
-}
-
-/// The same for a directory, which has no size.
-pub(super) fn directory_attributes(mode: u32, meta: Meta) -> Attributes {
-    let seconds = |time: i64| u32::try_from(time.max(0)).unwrap_or(u32::MAX);
-    Attributes {
-        permissions: Some(mode),
-        atime: Some(seconds(meta.accessed)),
-        mtime: Some(seconds(meta.modified)),
-        ..Attributes::default()
-    }
+    upload_end::conclude(context, source, &draft.path, size, target).await
 }
 
 /// A file of many blocks, over several channels of a long link.
@@ -342,136 +148,93 @@ async fn large(
     context: &Context,
     source: &Source,
     target: &Target,
-) -> Result<String, TransferError> {
-    let (temporary, handle, start) = if context.spec.resume {
-        resume(context, source, target).await?
-    } else {
-        let temporary = names::join(&target.directory, &names::temporary(&target.name));
-        let handle = create(context, &temporary, target).await?;
-        (temporary, handle, 0)
+    early: Option<Draft>,
+) -> Result<(), TransferError> {
+    let draft = match early {
+        Some(draft) => draft,
+        None if context.spec.resume => upload_resume::draft(context, source, target).await?,
+        None => new_draft(context, target).await?,
     };
-    context.progress.add_present(start);
-    context.resumed.fetch_add(start, Ordering::Relaxed);
-    let blocks = Blocks::read(context, source, start);
-    tracing::debug!(start, "copying");
-    let copied = copy(context, &blocks, &handle, &temporary).await;
-    if let Err(error) = copied {
-        return Err(match error {
-            Failed::Sftp(error) => {
-                let needed = source.size() - blocks.window.low();
-                remote::explain(context, &target.path, error, needed).await
-            }
-            Failed::Other(error) => error,
-        });
-    }
-    tracing::debug!("copied");
-    finish(context, source, target, &handle, source.size(), Vec::new()).await?;
-    tracing::debug!("finished");
-    Ok(temporary)
-}
-
-/// Finds the part that an earlier call has left, and whether it is the beginning of this source.
-async fn resume(
-    context: &Context,
-    source: &Source,
-    target: &Target,
-) -> Result<(String, Handle, u64), TransferError> {
+    context.progress.add_present(draft.start);
+    context.resumed.fetch_add(draft.start, Ordering::Relaxed);
     let size = source.size();
-    let name = names::partial(&target.name, size, source.meta.modified);
-    let path = names::join(&target.directory, &name);
-    remove_older(context, target, &name).await?;
-    if let Some(there) = remote::look(context, &path).await?
-        && kind_of(&there) == Kind::File
-    {
-        let part = there.size.unwrap_or_default().min(size);
-        if let Some(start) = matching_part(context, source, &path, part).await? {
-            let opened = async { context.sftp.open_write(&path).await?.handle().await };
-            let handle = opened
-                .await
-                .map_err(|error| TransferError::sftp(&path, error))?;
-            *lock(&context.kept) = Some(path.clone());
-            return Ok((path, handle, start));
+    let blocks = Blocks::read(context, source, draft.start);
+    let arrived = match copy(context, &blocks, &draft).await {
+        Ok(arrived) => arrived,
+        Err(Failed::Sftp(error)) => {
+            let needed = size - blocks.window.low();
+            return Err(remote::explain(context, &target.path, error, needed).await);
         }
-        context.note("the part on the host is not the beginning of this file: started anew".into());
-        let removed = async { context.sftp.remove(&path).await?.done().await };
-        removed
-            .await
-            .map_err(|error| TransferError::sftp(&path, error))?;
+        Err(Failed::Other(error)) => return Err(error),
+    };
+    if arrived == Some(size) && upload_end::can_settle(context) {
+        return upload_end::settle(context, source, &draft, target).await;
     }
-    let handle = create(context, &path, target).await?;
-    context.unregister(&path);
-    *lock(&context.kept) = Some(path.clone());
-    Ok((path, handle, 0))
+    upload_end::finish(context, source, target, &draft.handle, size, Vec::new()).await?;
+    upload_end::conclude(context, source, &draft.path, size, target).await
 }
 
-/// How much of a part can be kept. Its last blocks may have holes where it came over several channels; below
-/// those there are none.
-async fn matching_part(
+async fn new_draft(context: &Context, target: &Target) -> Result<Draft, TransferError> {
+    let path = names::join(&target.directory, &names::temporary(&target.name));
+    create(context, path, target).await
+}
+
+/// Makes the temporary file, and the directories above it where that is asked for.
+pub(super) async fn create(
     context: &Context,
-    source: &Source,
-    path: &str,
-    part: u64,
-) -> Result<Option<u64>, TransferError> {
-    for length in [part, part.saturating_sub(limits::TRANSFER_SPAN_BYTES)] {
-        if length == 0 {
-            break;
-        }
-        let file = Arc::clone(&source.file);
-        let expected = blocking(move || hash::of_local(&file, length)).await?;
-        let expected = expected.map_err(|error| TransferError::io(&source.shown, &error))?;
-        let Some(expected) = expected else { break };
-        if hash::remote_matches(context, path, length, &expected)
-            .await?
-            .0
+    path: String,
+    target: &Target,
+) -> Result<Draft, TransferError> {
+    let made = match open_draft(context, path.clone()).await {
+        Err(SftpError::Status(answer))
+            if answer.code == status::NO_SUCH_FILE && context.spec.recursive =>
         {
-            return Ok(Some(length));
+            remote::make_directories(context, &target.directory).await?;
+            open_draft(context, path).await
         }
+        made => made,
+    };
+    match made {
+        Ok(draft) => Ok(draft),
+        Err(error) => Err(remote::explain(context, &target.path, error, 0).await),
     }
-    Ok(None)
 }
 
-/// Parts of a source that was different then are of no use.
-async fn remove_older(
-    context: &Context,
-    target: &Target,
-    current: &str,
-) -> Result<(), TransferError> {
-    let listing = super::tree::list(context, &target.directory, limits::PARTIAL_SEARCH_MAX).await;
-    // A directory that cannot be read, or is too large to look through, hides nothing that matters.
-    let Ok(entries) = listing else { return Ok(()) };
-    for entry in entries {
-        let Ok(name) = std::str::from_utf8(&entry.name) else {
-            continue;
-        };
-        if name != current && names::is_partial_of(name, &target.name) {
-            let path = names::join(&target.directory, name);
-            let removed = async { context.sftp.remove(&path).await?.done().await };
-            if removed.await.is_ok() {
-                context.note("the source changed since the earlier call: started anew".into());
-            }
-        }
+/// Makes a file that is removed if the transfer fails. What the server refused to make need not be.
+async fn open_draft(context: &Context, path: String) -> Result<Draft, SftpError> {
+    context.register(&path);
+    let made = async {
+        let asked = context.sftp.create(&path, 0o600).await?;
+        context.draft.send_replace(Some(path.clone()));
+        asked.handle().await
+    };
+    let made = made.await;
+    if matches!(made, Err(SftpError::Status(_))) {
+        context.unregister(&path);
     }
-    Ok(())
+    Ok(Draft {
+        handle: made?,
+        path,
+        start: 0,
+    })
 }
 
-async fn verify(
-    context: &Context,
-    source: &Source,
-    temporary: &str,
-    size: u64,
-    target: &Target,
-) -> Result<(), TransferError> {
-    let file = Arc::clone(&source.file);
-    let expected = blocking(move || hash::of_local(&file, size)).await?;
-    let expected = expected.map_err(|error| TransferError::io(&source.shown, &error))?;
-    let expected = expected.ok_or_else(|| source.changed("it became shorter".to_owned()))?;
-    let (matches, way) = hash::remote_matches(context, temporary, size, &expected).await?;
-    if !matches {
-        return Err(TransferError::Verify {
-            path: target.path.clone(),
-            what: "the sha256 of what arrived is another one".to_owned(),
-        });
+#[cfg(test)]
+mod tests {
+    use super::looks_like_file;
+
+    #[test]
+    fn a_name_like_the_source_s_is_taken_for_a_file() {
+        for (name, source, expected) in [
+            ("app.tar.gz", "app.tar.gz", true),
+            ("renamed.gz", "app.tar.gz", true),
+            ("app", "app", true),
+            ("app", "app.bin", false),
+            ("data", "app", false),
+            ("v1.2", "app.bin", false),
+            (".bin", "app.bin", false),
+        ] {
+            assert_eq!(looks_like_file(name, source), expected, "{name} {source}");
+        }
     }
-    context.note(way.words());
-    Ok(())
 }

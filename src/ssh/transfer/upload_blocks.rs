@@ -1,15 +1,18 @@
 //! The blocks of a file on their way to the host, over one channel or several.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, mpsc};
 
 use super::error::TransferError;
-use super::upload::Source;
+use super::source::Source;
+use super::upload::Draft;
 use super::window::{Block, Window};
-use super::{Context, lock, tree};
+use super::{Context, beside, lock};
 use crate::limits;
 use crate::ssh::sftp::{Handle, Sftp, SftpError};
 
@@ -62,15 +65,14 @@ impl Blocks {
 }
 
 fn read_block(source: &Source, offset: u64, length: u64) -> Result<Bytes, TransferError> {
-    let mut block = Vec::with_capacity(length as usize);
-    let mut file = &*source.file;
-    file.seek(SeekFrom::Start(offset))
-        .and_then(|_| file.take(length).read_to_end(&mut block))
-        .map_err(|error| TransferError::io(&source.shown, &error))?;
-    if block.len() as u64 != length {
-        return Err(source.changed("it became shorter".to_owned()));
+    let mut block = vec![0; length as usize];
+    match source.file.read_exact_at(&mut block, offset) {
+        Ok(()) => Ok(block.into()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(source.changed("it became shorter".to_owned()))
+        }
+        Err(error) => Err(TransferError::io(&source.shown, &error)),
     }
-    Ok(block.into())
 }
 
 /// Why blocks did not arrive.
@@ -79,51 +81,38 @@ pub(super) enum Failed {
     Other(TransferError),
 }
 
-/// Sends all blocks: over the first channel at once, over others as soon as they are open.
+/// Sends all blocks: over the first channel at once, over others as soon as they are open. Gives the size that
+/// the host has then, if all of it is on its disk.
 pub(super) async fn copy(
     context: &Context,
     blocks: &Blocks,
-    handle: &Handle,
-    path: &str,
-) -> Result<(), Failed> {
+    draft: &Draft,
+) -> Result<Option<u64>, Failed> {
     let extra = lock(&context.ahead).len();
-    let depth = tree::in_flight(1 + extra);
-    let mut others = FuturesUnordered::new();
-    for _ in 0..extra {
-        others.push(async {
-            let Some(sftp) = tree::another_channel(context).await else {
-                return Ok(());
-            };
-            let opened = async { sftp.open_write(path).await?.handle().await };
-            let Ok(handle) = opened.await else {
-                return Ok(());
-            };
-            tracing::debug!(remaining = blocks.window.remaining(), "another channel");
-            send(context, &sftp, &handle, blocks, depth, true).await?;
-            // What was written is acknowledged; the first channel looks at the whole.
-            if let Ok(closing) = sftp.close(&handle).await {
-                let _ = closing.done().await;
-            }
-            Ok(())
-        });
-    }
-    let first = send(context, &context.sftp, handle, blocks, depth, false);
+    // Where it was there already, nobody has told those who open it on the other channels.
+    context.draft.send_replace(Some(draft.path.clone()));
+    // Those that have blocks: their ends are waited for.
+    let busy = AtomicUsize::new(0);
+    let mut others: FuturesUnordered<_> = (0..extra)
+        .map(|_| send_beside(context, blocks, &draft.path, &busy))
+        .collect();
+    let first = send(context, &context.sftp, &draft.handle, blocks, false);
     tokio::pin!(first);
+    let mut arrived = None;
     let mut first_done = false;
     loop {
         tokio::select! {
-            result = &mut first, if !first_done => {
-                result?;
+            size = &mut first, if !first_done => {
+                arrived = arrived.max(size?);
                 first_done = true;
             }
-            Some(result) = others.next(), if !others.is_empty() => {
-                let result: Result<(), Failed> = result;
-                result?;
+            Some(size) = others.next(), if !others.is_empty() => {
+                arrived = arrived.max(size?);
             }
         }
         // Channels that are still being opened are not waited for.
-        if first_done && blocks.window.is_done() {
-            return Ok(());
+        if first_done && blocks.window.is_done() && busy.load(Ordering::Relaxed) == 0 {
+            return Ok(arrived);
         }
         if first_done && others.is_empty() {
             return Err(Failed::Other(TransferError::Internal(
@@ -133,17 +122,40 @@ pub(super) async fn copy(
     }
 }
 
-/// Sends blocks over one channel until there are no more. A channel beside the first one is given up when calls
-/// wait for it.
+/// Sends blocks over a further channel, once there is one; it stays warm then.
+async fn send_beside(
+    context: &Context,
+    blocks: &Blocks,
+    path: &str,
+    busy: &AtomicUsize,
+) -> Result<Option<u64>, Failed> {
+    let Some(mut channel) = beside::another_channel(context).await else {
+        return Ok(None);
+    };
+    let Some(handle) = channel.writing(path).await else {
+        return Ok(None);
+    };
+    let sftp = channel.sftp;
+    busy.fetch_add(1, Ordering::Relaxed);
+    let size = send(context, &sftp, &handle, blocks, true).await?;
+    busy.fetch_sub(1, Ordering::Relaxed);
+    // What was written is on the disk; nothing depends on the answer.
+    if sftp.close(&handle).await.is_ok() {
+        context.pool.put_back(sftp);
+    }
+    Ok(size)
+}
+
+/// Sends blocks over one channel until there are no more, and has the host write them to its disk; gives the
+/// size that it sees then, where it can do that. A channel beside the first one is given up when calls wait for it.
 async fn send(
     context: &Context,
     sftp: &Sftp,
     handle: &Handle,
     blocks: &Blocks,
-    depth: usize,
     may_leave: bool,
-) -> Result<(), Failed> {
-    let (sender, mut sent) = mpsc::channel(depth);
+) -> Result<Option<u64>, Failed> {
+    let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
     // A new file of OpenSSH reads as zeros where nothing was written.
     let skips_zeros = sftp.replaces() && !context.spec.resume;
     let sending = async move {
@@ -164,7 +176,10 @@ async fn send(
                 break;
             }
         }
-        Ok(())
+        // Right behind the last block: the disk works while the other channels finish.
+        let synced = sftp.sync(handle).await.map_err(Failed::Sftp)?;
+        let seen = sftp.stat_handle(handle).await.map_err(Failed::Sftp)?;
+        Ok((synced, seen))
     };
     let acknowledging = async {
         while let Some((block, pending)) = sent.recv().await {
@@ -174,5 +189,11 @@ async fn send(
         }
         Ok(())
     };
-    tokio::try_join!(sending, acknowledging).map(|_| ())
+    let ((synced, seen), ()) = tokio::try_join!(sending, acknowledging)?;
+    let seen = seen.attributes().await.map_err(Failed::Sftp)?;
+    let Some(synced) = synced else {
+        return Ok(None);
+    };
+    synced.done().await.map_err(Failed::Sftp)?;
+    Ok(seen.size)
 }

@@ -102,11 +102,6 @@ impl Window {
         self.moved.notify_waiters();
     }
 
-    /// Bytes that have not been asked for.
-    pub(super) fn remaining(&self) -> u64 {
-        self.size.saturating_sub(self.state().next)
-    }
-
     /// Everything has arrived.
     pub(super) fn is_done(&self) -> bool {
         self.low() >= self.size
