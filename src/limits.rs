@@ -52,6 +52,10 @@ pub const OUTPUT_MAX_BYTES: usize = 262_144;
 pub const OUTPUT_MEMORY_BYTES: u64 = 1024 * 1024;
 /// Output kept of one job: beyond it the middle is dropped, the first and the newest half stay.
 pub const OUTPUT_KEPT_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of a command's output, beyond those that are kept, that are read before the reader rests.
+pub const FLOOD_BATCH_BYTES: u64 = 512 * 1024;
+/// How long it rests then: at most about 300 MB/s are read of a flood, more than most links carry.
+pub const FLOOD_REST: Duration = Duration::from_millis(1);
 /// Pieces of one page of output: a command that alternates between stdout and stderr byte by byte would
 /// otherwise turn a page into a text block, with its metadata, for every byte.
 pub const OUTPUT_PAGE_PIECES_MAX: usize = 256;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::channel::{ChannelError, Channels, Lease, Place, ready};
 use super::connection::Running;
 use super::kill::{self, KillReport};
+use super::pace::Pace;
 use crate::limits;
 use crate::store::output::Stream;
 
@@ -165,13 +166,16 @@ impl Started {
             while !progress.is_over(&killing) {
                 // Not biased: a flood of output must not starve the end of the command.
                 tokio::select! {
-                    message = self.read.wait(), if !progress.drained => {
+                    message = self.read.wait(), if progress.reads() => {
                         progress.note(message, &mut sink);
                         if progress.end.is_some()
                             && let Some(running) = self.running.take()
                         {
                             running.seen_to_end();
                         }
+                    }
+                    () = sleep_until_some(progress.pace.rests_until()), if progress.pace.rests_until().is_some() => {
+                        progress.pace.rested();
                     }
                     () = &mut feeding, if !fed => fed = true,
                     () = &mut signalling, if !signalled => signalled = true,
@@ -266,6 +270,8 @@ pub(super) struct Progress {
     drain_longest: Option<Instant>,
     /// When the end of a killed command is no longer waited for.
     give_up_at: Option<Instant>,
+    /// How fast the output is read.
+    pub(super) pace: Pace,
 }
 
 impl Progress {
@@ -288,11 +294,17 @@ impl Progress {
             self.drain_until = longest.map(|longest| longest.min(Instant::now() + self.quiet));
         }
         match message {
-            Some(ChannelMsg::Data { data }) => sink(Stream::Stdout, &data),
+            Some(ChannelMsg::Data { data }) => {
+                self.pace.note(data.len());
+                sink(Stream::Stdout, &data);
+            }
             Some(ChannelMsg::ExtendedData {
                 data,
                 ext: EXTENDED_DATA_STDERR,
-            }) => sink(Stream::Stderr, &data),
+            }) => {
+                self.pace.note(data.len());
+                sink(Stream::Stderr, &data);
+            }
             Some(ChannelMsg::ExitStatus { exit_status }) => self.ended(End::Exited(exit_status)),
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                 self.ended(End::Signaled(signal_text(&signal_name)))
@@ -333,6 +345,11 @@ impl Progress {
         self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
     }
 
+    /// Another message may be read now.
+    pub(super) fn reads(&self) -> bool {
+        !self.drained && self.pace.rests_until().is_none()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match (self.drain_until, self.give_up_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -341,7 +358,7 @@ impl Progress {
     }
 }
 
-pub(super) async fn sleep_until_some(deadline: Option<Instant>) {
+pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,

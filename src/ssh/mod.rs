@@ -21,6 +21,7 @@ pub mod exec;
 mod framing;
 pub mod host_keys;
 pub mod kill;
+mod pace;
 pub mod resolve;
 pub(crate) mod sftp;
 pub mod shell;

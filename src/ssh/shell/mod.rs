@@ -231,8 +231,10 @@ impl Shell {
     pub(crate) async fn idle(&mut self, memory: &Memory) -> String {
         while !self.progress.has_ended() {
             let deadline = self.progress.deadline();
+            let rests_until = self.progress.pace.rests_until();
             tokio::select! {
-                message = self.read.wait(), if !self.progress.drained => self.note_idle(message, memory),
+                message = self.read.wait(), if self.progress.reads() => self.note_idle(message, memory),
+                () = exec::sleep_until_some(rests_until), if rests_until.is_some() => self.progress.pace.rested(),
                 () = exec::sleep_until_some(deadline) => self.progress.timed_out = true,
             }
         }

@@ -18,6 +18,7 @@ use crate::ssh::command;
 use crate::ssh::exec::{self, End, Finished, Progress};
 use crate::ssh::framing::{self, Event, FrameReader};
 use crate::ssh::kill::{self, KillReport};
+use crate::ssh::pace::Pace;
 use crate::store::output::Stream;
 
 /// Time until a shell that did not seem to be at its command is looked at again.
@@ -166,6 +167,7 @@ impl Shell {
         let frame = self.dialect.frame(text, &token, tells_state);
         let background = std::mem::take(&mut self.background);
         self.reader.begin(&token, tells_state);
+        self.progress.pace = Pace::default();
         sent();
         let target = Target {
             process: self.process,
@@ -315,8 +317,11 @@ impl Wires<'_> {
                 let deadline = earlier(give_up, self.progress.deadline());
                 // Not biased: a flood of output must not starve the end of the command.
                 tokio::select! {
-                    message = self.read.wait(), if !self.progress.drained => {
+                    message = self.read.wait(), if self.progress.reads() => {
                         turn.note(message, self.progress, self.reader);
+                    }
+                    () = exec::sleep_until_some(self.progress.pace.rests_until()), if self.progress.pace.rests_until().is_some() => {
+                        self.progress.pace.rested();
                     }
                     _ = &mut writing, if !written => written = true,
                     () = &mut signalling, if !signalled => signalled = true,

@@ -1,0 +1,62 @@
+//! A flood of output is not read as fast as it can come.
+//!
+//! Beyond what is kept of a command's output, more of it is only counted. Reading that at full speed would keep
+//! the processor busy for nothing, at the cost of every other session. So the reader rests after each batch; the
+//! windows of the channel and of TCP hand that on, and the command waits as it would for a slow terminal.
+
+use tokio::time::Instant;
+
+use crate::limits;
+
+/// How fast one command's output is read.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Bytes read so far.
+    read: u64,
+    /// Bytes after which the reader rests next.
+    rest_at: u64,
+    /// No byte is read before this.
+    until: Option<Instant>,
+}
+
+impl Pace {
+    /// Notes what was read.
+    pub(super) fn note(&mut self, bytes: usize) {
+        self.read += bytes as u64;
+        if self.read > limits::OUTPUT_KEPT_BYTES && self.read >= self.rest_at {
+            self.rest_at = self.read + limits::FLOOD_BATCH_BYTES;
+            self.until = Some(Instant::now() + limits::FLOOD_REST);
+        }
+    }
+
+    /// Until when nothing is to be read.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// The rest is over.
+    pub(super) fn rested(&mut self) {
+        self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_at_full_speed_and_more_of_it_in_batches() {
+        let mut pace = Pace::default();
+        for _ in 0..limits::OUTPUT_KEPT_BYTES / 1024 {
+            pace.note(1024);
+            assert_eq!(pace.rests_until(), None);
+        }
+        pace.note(1);
+        assert!(pace.rests_until().is_some());
+        pace.rested();
+        pace.note(limits::FLOOD_BATCH_BYTES as usize - 1);
+        assert_eq!(pace.rests_until(), None);
+        pace.note(1);
+        assert!(pace.rests_until().is_some());
+    }
+}
