@@ -45,11 +45,12 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
             .get(..newline.unwrap_or(taken))
             .unwrap_or_default();
         length += content.len();
-        scanner.feed(content);
         if length <= max {
             line.extend_from_slice(content);
         } else {
-            line = Vec::new();
+            // What was kept of it, once, and then the rest as it comes.
+            scanner.feed(&std::mem::take(&mut line));
+            scanner.feed(content);
         }
         reader.consume(taken);
         if newline.is_some() {
@@ -60,17 +61,11 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
 
 /// Reads a message that came by itself, whole and within its bound.
 pub(super) fn whole(bytes: &[u8]) -> Incoming {
-    match serde_json::from_slice(bytes) {
-        Ok(message) => Incoming::Message(Box::new(message)),
-        Err(_) => {
-            let mut scanner = IdScanner::default();
-            scanner.feed(bytes);
-            decode(bytes, bytes.len(), bytes.len(), scanner)
-        }
-    }
+    decode(bytes, bytes.len(), bytes.len(), IdScanner::default())
 }
 
-fn decode(line: &[u8], length: usize, max: usize, scanner: IdScanner) -> Incoming {
+/// What a line is. The scanner has seen it only if it is too long.
+fn decode(line: &[u8], length: usize, max: usize, mut scanner: IdScanner) -> Incoming {
     if length > max {
         let text = format!("the message has {length} bytes; at most {max} fit on a line");
         return Incoming::Rejected(error(INVALID_REQUEST, &text, scanner.id));
@@ -81,7 +76,10 @@ fn decode(line: &[u8], length: usize, max: usize, scanner: IdScanner) -> Incomin
     }
     match serde_json::from_slice(line) {
         Ok(message) => Incoming::Message(Box::new(message)),
-        Err(reason) => refuse(line, &reason, scanner.id),
+        Err(reason) => {
+            scanner.feed(line);
+            refuse(line, &reason, scanner.id)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod codec;
 pub mod http;
 mod signals;
 pub mod stdio;
+mod wires;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use rmcp::transport::Transport;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::io::{AsyncWriteExt, BufReader, Stdout};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::McpServer;
 use super::codec::{self, Incoming};
 use super::signals::termination;
+use super::wires::{self, Output};
 use crate::actors::SupervisorHandle;
 use crate::limits;
 
@@ -74,7 +75,7 @@ async fn run_service(service: McpServer, transport: StdioTransport, stop: Cancel
 /// The client on the other end, as far as the transport knows it.
 #[derive(Clone)]
 struct Client {
-    stdout: Arc<tokio::sync::Mutex<Stdout>>,
+    stdout: Arc<tokio::sync::Mutex<Output>>,
     /// Requests that were not answered yet.
     open: Arc<Mutex<HashSet<RequestId>>>,
     input_ended: CancellationToken,
@@ -85,7 +86,7 @@ struct Client {
 impl Default for Client {
     fn default() -> Self {
         Self {
-            stdout: Arc::new(tokio::sync::Mutex::new(tokio::io::stdout())),
+            stdout: Arc::new(tokio::sync::Mutex::new(wires::output())),
             open: Arc::default(),
             input_ended: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -152,7 +153,7 @@ impl Client {
 
 /// Reads lines until the input ends. What is no message is answered here.
 async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleServer>>) {
-    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, tokio::io::stdin());
+    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, wires::input());
     let rejections = write_rejections(client.clone());
     loop {
         match codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::record::{Ended, JobParts, JobRecord};
@@ -26,7 +26,7 @@ use crate::error::Fate;
 use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::ssh::command::{self, CommandLine};
-use crate::ssh::exec::{End, Finished, Input, Terminal};
+use crate::ssh::exec::{self, End, Finished, Input, Terminal};
 use crate::ssh::kill::KillReport;
 use crate::store::SessionName;
 use crate::store::output::Stream;
@@ -376,29 +376,39 @@ fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
 
 /// Tells the actor when the caller gives up or has waited enough, and when the command's time is over.
 fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &CancellationToken) {
+    let (myself, ended) = (myself.clone(), ended.clone());
     let cancel = exec.request.cancel.clone();
-    tell_when(
-        myself,
-        ended,
-        async move { cancel.cancelled().await },
-        JobMessage::CallerCancelled,
-    );
-    tell_when(
-        myself,
-        ended,
-        sleep_until(exec.received + exec.request.wait),
-        JobMessage::WaitOver,
-    );
-    if let Some(after) = exec.request.timeout {
-        tell_when(
-            myself,
-            ended,
-            sleep(after),
-            JobMessage::TimeoutOver { after },
-        );
-    }
+    let wait = exec.received + exec.request.wait;
+    let timeout = exec.request.timeout;
+    // One task for all of it: most commands end before any of this comes to pass.
+    tokio::spawn(async move {
+        let time_over = exec::sleep_until_some(timeout.map(|after| Instant::now() + after));
+        let wait_over = sleep_until(wait);
+        tokio::pin!(time_over, wait_over);
+        let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
+        loop {
+            let message = tokio::select! {
+                () = ended.cancelled() => return,
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    JobMessage::CallerCancelled
+                }
+                () = &mut wait_over, if !waited => {
+                    waited = true;
+                    JobMessage::WaitOver
+                }
+                () = &mut time_over, if !timed_out => {
+                    timed_out = true;
+                    JobMessage::TimeoutOver { after: timeout.unwrap_or_default() }
+                }
+            };
+            // The actor may have ended in the same moment.
+            let _ = myself.send_message(message);
+        }
+    });
 }
 
+/// Tells a job that something has come to pass, unless it has ended.
 pub(crate) fn tell_when(
     myself: &ActorRef<JobMessage>,
     ended: &CancellationToken,

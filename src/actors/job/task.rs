@@ -1,7 +1,9 @@
 //! The task that owns a command's channel, from its opening to its end.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -60,11 +62,11 @@ pub(super) struct Task {
 impl Task {
     /// Runs the command and tells the actor of its end.
     pub(super) async fn run(self) {
-        let job = self.job.clone();
-        // In a task of its own, so that a defect in it is told like any other end.
-        let work = tokio::spawn(self.work());
-        let end = work.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the task of a job failed");
+        let (job, name) = (self.job.clone(), self.record.name.clone());
+        // A defect in it is told like any other end. What it has worked with is dropped with it.
+        let work = AssertUnwindSafe(self.work()).catch_unwind();
+        let end = work.await.unwrap_or_else(|_| {
+            tracing::error!(job = %name, "the task of a job failed");
             TaskEnd::Failed
         });
         // A job whose session crashed has nobody left to tell.
@@ -73,7 +75,8 @@ impl Task {
 
     async fn work(self) -> TaskEnd {
         match self.way.clone() {
-            Way::Channel(channels) => self.work_on(&channels).await,
+            // Boxed: what a channel needs is large, and every command would carry room for it around.
+            Way::Channel(channels) => Box::pin(self.work_on(&channels)).await,
             Way::Shell(shell) => self.work_in(&shell).await,
         }
     }
