@@ -1,10 +1,11 @@
-//! Session channels of one connection: how many may be open, and two opened ahead.
+//! Session channels of one connection: how many may be open, and which are opened ahead.
 //!
 //! Opening a channel and running a command on it are two round trips, because the server picks the channel
 //! number. A spare channel that is already open makes a warm command cost one. The server bounds the number
-//! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from a refusal. The last
-//! channel is kept for ending commands (see `kill.rs`): where sshd takes no signal requests, which it does not
-//! from root, nothing else helps.
+//! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from a refusal. While
+//! commands run, the last channel is kept for ending them (see `kill.rs`): where sshd takes no signal requests,
+//! which it does not from root, nothing else helps. A connection that is not used has one spare channel only,
+//! because each takes 18 KB.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -20,8 +21,13 @@ use super::connection::Connection;
 use super::error;
 use crate::limits;
 
-/// Channels opened ahead: one for the next command, and one that is kept for ending commands.
+/// Channels opened ahead while there is something to do: one for the next command, and one that is kept for
+/// ending commands.
 const SPARES: usize = 2;
+/// Channels opened ahead while there is nothing to do.
+const IDLE_SPARES: usize = 1;
+/// Time without a command after which there is nothing to do.
+const IDLE_AFTER: Duration = Duration::from_secs(30);
 /// Age after which a refusal is put to the test again, by the spare channel and never by a command.
 const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(2);
 /// Time until a request is repeated that a closed channel was in the way of.
@@ -80,6 +86,10 @@ struct Pool {
     round_trip: Option<Duration>,
     /// Calls that wait for a channel.
     waiting: usize,
+    /// When the last channel in use was given back.
+    used: Option<Instant>,
+    /// Somebody waits until there is nothing to do any more.
+    watched: bool,
 }
 
 impl Pool {
@@ -87,18 +97,33 @@ impl Pool {
         self.idle.len() + self.opening + self.leased
     }
 
-    /// Idle channels that a command leaves for ending commands. By the time that the server's bound is known
-    /// it would be too late to keep one, so it is kept from the start.
+    /// Idle channels that a command leaves for ending others. By the time that the server's bound is known
+    /// it would be too late to keep one, so it is kept as soon as something runs.
     fn kept(&self, for_command: bool) -> usize {
         let only_one = self.bound.is_some_and(|(bound, _)| bound == 1);
-        usize::from(for_command && !only_one)
+        usize::from(for_command && !only_one && self.leased > 0)
+    }
+
+    /// How long there has been nothing to do; nothing while there is.
+    fn idle_for(&self) -> Option<Duration> {
+        let is_idle = self.leased == 0 && self.waiting == 0;
+        is_idle.then(|| self.used.map_or(IDLE_AFTER, |used| used.elapsed()))
+    }
+
+    /// Channels to have open ahead.
+    fn spares(&self) -> usize {
+        match self.idle_for() {
+            Some(time) if time >= IDLE_AFTER => IDLE_SPARES,
+            _ => SPARES + self.waiting,
+        }
     }
 
     /// Requests to send now: calls that wait are served side by side, not one after the other. A bound that is
     /// old is put to the test by one more.
     fn missing(&self) -> usize {
-        let wanted = SPARES + self.waiting;
-        let missing = wanted.saturating_sub(self.idle.len() + self.opening);
+        let missing = self
+            .spares()
+            .saturating_sub(self.idle.len() + self.opening);
         match self.bound {
             None => missing,
             Some((bound, seen)) => {
@@ -146,7 +171,11 @@ pub(crate) struct Place(Arc<Channels>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.pool().leased -= 1;
+        let mut pool = self.0.pool();
+        pool.leased -= 1;
+        pool.used = Some(Instant::now());
+        drop(pool);
+        self.0.shrink_later();
         self.0.refill();
         self.0.changed.notify_waiters();
     }
@@ -295,6 +324,47 @@ impl Channels {
             let channels = Arc::clone(self);
             // A task of its own: russh never closes a channel whose asker went away before it was confirmed.
             tokio::spawn(async move { channels.open().await });
+        }
+    }
+
+    /// Sees to it that spare channels are closed when there has been nothing to do for a while.
+    fn shrink_later(self: &Arc<Self>) {
+        if self.connection.is_closed() || std::mem::replace(&mut self.pool().watched, true) {
+            return;
+        }
+        let channels = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut pause = IDLE_AFTER;
+            loop {
+                sleep(pause).await;
+                let Some(channels) = channels.upgrade() else {
+                    return;
+                };
+                match channels.surplus() {
+                    Ok(surplus) => {
+                        for channel in surplus {
+                            // A failure means that the connection is gone.
+                            let _ = channel.close().await;
+                        }
+                        return;
+                    }
+                    Err(longer) => pause = longer,
+                }
+            }
+        });
+    }
+
+    /// The spare channels that are too many when there is nothing to do, or after how long to look again.
+    fn surplus(&self) -> Result<Vec<Channel<Msg>>, Duration> {
+        let mut pool = self.pool();
+        match pool.idle_for() {
+            Some(time) if time >= IDLE_AFTER => {
+                pool.watched = false;
+                let keep = IDLE_SPARES.min(pool.idle.len());
+                Ok(pool.idle.split_off(keep))
+            }
+            Some(time) => Err(IDLE_AFTER - time),
+            None => Err(IDLE_AFTER),
         }
     }
 

@@ -72,17 +72,22 @@ async fn a_command_right_behind_another_costs_no_more_than_two_round_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_holds_two_channels() {
+async fn an_idle_session_holds_one_channel() {
     let world = World::new().await;
     world.connect("web").await;
     let host = &world.web().host;
     settle().await;
-    assert_eq!(host.channels(), 2);
+    assert_eq!(host.channels(), 1, "opened ahead of the first command");
     for _ in 0..20 {
         world.output_of("web", "echo").await;
     }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(host.channels(), 22, "one for each, two ahead");
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(host.channels(), 22);
+    world.output_of("web", "echo").await;
+    settle().await;
+    assert_eq!(host.channels(), 24, "one had been closed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,6 +64,8 @@ impl SessionState {
         result: Result<Arc<Connection>, SshError>,
         took: Duration,
     ) {
+        // The task is over; its handle would keep the memory of all that it did.
+        self.dialling = None;
         let dial = match self.past {
             Past::WasUp => Dial::Again,
             Past::New | Past::Saved => Dial::First,
