@@ -8,11 +8,22 @@ use super::mcp::Server;
 use super::samples::Samples;
 use super::table::{Row, Target};
 
-const NEAR_ROUNDS: usize = 30;
-const FAR_ROUNDS: usize = 4;
-/// Calls of one side before it is the other one's turn: a call right behind a run of `ssh` finds the caches of the
-/// processor full of that, which only the first one of a turn should pay for.
-const CALLS: usize = 10;
+/// Turns of each side, and calls in a row in one turn: the first call right behind the other side's turn finds the
+/// caches of the processor full of that, and pays for it (see p90).
+#[derive(Clone, Copy)]
+struct Turns {
+    turns: usize,
+    calls: usize,
+}
+
+const NEAR_TURNS: Turns = Turns {
+    turns: 4,
+    calls: 100,
+};
+const FAR_TURNS: Turns = Turns {
+    turns: 4,
+    calls: 10,
+};
 
 /// `ssh_exec true` on loopback.
 pub(crate) fn loopback(lab: &mut Lab) -> Measured<Vec<Row>> {
@@ -32,7 +43,7 @@ pub(super) fn near(
     bound: f64,
     call: (&str, &str),
 ) -> Measured<Vec<Row>> {
-    let (ours, theirs) = alternate(lab, NEAR, NEAR_ROUNDS, call)?;
+    let (ours, theirs) = alternate(lab, NEAR, NEAR_TURNS, call)?;
     let ratio = ours.over(&theirs);
     Ok(vec![Row {
         work: format!(
@@ -47,7 +58,7 @@ pub(super) fn near(
 
 /// The same behind a link, in round trips.
 pub(super) fn behind_a_link(lab: &mut Lab, bound: f64, call: (&str, &str)) -> Measured<Vec<Row>> {
-    let (ours, theirs) = alternate(lab, FAR, FAR_ROUNDS, call)?;
+    let (ours, theirs) = alternate(lab, FAR, FAR_TURNS, call)?;
     let trips = ours.median().as_secs_f64() / ROUND_TRIP.as_secs_f64();
     Ok(vec![Row {
         work: format!("the same at {} ms RTT", ROUND_TRIP.as_millis()),
@@ -61,7 +72,7 @@ pub(super) fn behind_a_link(lab: &mut Lab, bound: f64, call: (&str, &str)) -> Me
 fn alternate(
     lab: &mut Lab,
     host: &str,
-    rounds: usize,
+    turns: Turns,
     (tool, command): (&str, &str),
 ) -> Measured<(Samples, Samples)> {
     let mut server = Server::start(lab)?;
@@ -70,11 +81,11 @@ fn alternate(
     // What is only done once is done now.
     server.timed(tool, json!({"session": host, "command": command}))?;
     lab::timed(lab.ssh_multiplexed(host, command)?)?;
-    for _ in 0..rounds {
-        for _ in 0..CALLS {
+    for _ in 0..turns.turns {
+        for _ in 0..turns.calls {
             ours.push(server.timed(tool, json!({"session": host, "command": command}))?);
         }
-        for _ in 0..CALLS {
+        for _ in 0..turns.calls {
             theirs.push(lab::timed(lab.ssh_multiplexed(host, command)?)?);
         }
     }

@@ -1,7 +1,7 @@
 //! The two ends of the stdio transport.
 //!
-//! Clients give pipes or sockets, which can be waited for without a thread in between; anything else (a
-//! terminal, a file) goes through tokio's threads.
+//! Most clients give pipes, which can be waited for without a thread in between; anything else (a terminal, a
+//! file, a socket that others may share) goes through tokio's threads.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -33,48 +33,34 @@ mod linux {
     use std::io;
     use std::os::fd::{AsFd, BorrowedFd};
 
-    use rustix::fs::{FileType, fstat};
-    use tokio::net::UnixStream;
+    use rustix::fs::fstatfs;
     use tokio::net::unix::pipe;
 
     use super::{Input, Output};
 
+    /// File system of the pipes that have no name (linux/magic.h).
+    const PIPEFS_MAGIC: u32 = 0x5049_5045;
+
+    // A pipe is opened anew, so that whoever shares our end does not meet one that does not block.
+
     pub(super) fn input() -> Option<Input> {
-        let stdin = io::stdin();
-        match kind(stdin.as_fd())? {
-            FileType::Fifo => {
-                let pipe = pipe::OpenOptions::new().open_receiver("/proc/self/fd/0");
-                Some(Box::new(pipe.ok()?))
-            }
-            FileType::Socket => Some(Box::new(socket(stdin.as_fd()).ok()?)),
-            _ => None,
+        if !is_pipe(io::stdin().as_fd()) {
+            return None;
         }
+        let pipe = pipe::OpenOptions::new().open_receiver("/proc/self/fd/0");
+        Some(Box::new(pipe.ok()?))
     }
 
     pub(super) fn output() -> Option<Output> {
-        let stdout = io::stdout();
-        match kind(stdout.as_fd())? {
-            FileType::Fifo => {
-                let pipe = pipe::OpenOptions::new().open_sender("/proc/self/fd/1");
-                Some(Box::new(pipe.ok()?))
-            }
-            FileType::Socket => Some(Box::new(socket(stdout.as_fd()).ok()?)),
-            _ => None,
+        if !is_pipe(io::stdout().as_fd()) {
+            return None;
         }
+        let pipe = pipe::OpenOptions::new().open_sender("/proc/self/fd/1");
+        Some(Box::new(pipe.ok()?))
     }
 
-    fn kind(descriptor: BorrowedFd<'_>) -> Option<FileType> {
-        let stat = fstat(descriptor).ok()?;
-        Some(FileType::from_raw_mode(stat.st_mode))
-    }
-
-    /// A pipe is opened anew, so that whoever shares our end does not meet one that does not block. A socket
-    /// cannot be; nobody shares one end of a pair.
-    fn socket(descriptor: BorrowedFd<'_>) -> io::Result<UnixStream> {
-        let socket = std::os::unix::net::UnixStream::from(descriptor.try_clone_to_owned()?);
-        // Fails where it is a socket of another family.
-        socket.local_addr()?;
-        socket.set_nonblocking(true)?;
-        UnixStream::from_std(socket)
+    /// A pipe with a name is none here: opened after its last writer has gone, it never tells that there is none.
+    fn is_pipe(descriptor: BorrowedFd<'_>) -> bool {
+        fstatfs(descriptor).is_ok_and(|system| system.f_type as u32 == PIPEFS_MAGIC)
     }
 }

@@ -86,6 +86,8 @@ struct Pool {
     round_trip: Option<Duration>,
     /// Calls that wait for a channel.
     waiting: usize,
+    /// Those of them that can do without.
+    patient: usize,
     /// When the last channel in use was given back.
     used: Option<Instant>,
     /// Somebody waits until there is nothing to do any more.
@@ -99,9 +101,9 @@ impl Pool {
 
     /// Idle channels that a command leaves for ending others. By the time that the server's bound is known
     /// it would be too late to keep one, so it is kept as soon as something runs.
-    fn kept(&self, for_command: bool) -> usize {
+    fn kept(&self, purpose: Purpose) -> usize {
         let only_one = self.bound.is_some_and(|(bound, _)| bound == 1);
-        usize::from(for_command && !only_one && self.leased > 0)
+        usize::from(purpose != Purpose::Control && !only_one && self.leased > 0)
     }
 
     /// How long there has been nothing to do; nothing while there is.
@@ -121,9 +123,7 @@ impl Pool {
     /// Requests to send now: calls that wait are served side by side, not one after the other. A bound that is
     /// old is put to the test by one more.
     fn missing(&self) -> usize {
-        let missing = self
-            .spares()
-            .saturating_sub(self.idle.len() + self.opening);
+        let missing = self.spares().saturating_sub(self.idle.len() + self.opening);
         match self.bound {
             None => missing,
             Some((bound, seen)) => {
@@ -136,8 +136,12 @@ impl Pool {
 
     /// Whether a call waits for a channel that the server's bound keeps from it.
     fn is_contended(&self) -> bool {
-        let full = self.bound.is_some_and(|(bound, _)| self.total() >= bound);
-        self.waiting > 0 && full
+        self.waiting > self.patient && self.is_full()
+    }
+
+    /// The server is known to open no more.
+    fn is_full(&self) -> bool {
+        self.bound.is_some_and(|(bound, _)| self.total() >= bound)
     }
 
     /// A failure that leaves nothing to wait for: nothing is open, and nothing is on its way or it hangs.
@@ -148,8 +152,8 @@ impl Pool {
     }
 
     /// A channel that is still usable, if there is one beside those that are kept.
-    fn take_idle(&mut self, for_command: bool) -> Option<Channel<Msg>> {
-        while self.idle.len() > self.kept(for_command)
+    fn take_idle(&mut self, purpose: Purpose) -> Option<Channel<Msg>> {
+        while self.idle.len() > self.kept(purpose)
             && let Some(mut channel) = self.idle.pop()
         {
             if is_open(&mut channel) {
@@ -181,21 +185,37 @@ impl Drop for Place {
     }
 }
 
+/// What a channel is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A command, or the first channel of a transfer.
+    Call,
+    /// Ending a command: may use the channel that is kept for this.
+    Control,
+    /// A transfer that has one already.
+    Beside,
+}
+
 /// Counts one call that waits for a channel.
-struct Waiting<'a>(&'a Channels);
+struct Waiting<'a>(&'a Channels, Purpose);
 
 impl<'a> Waiting<'a> {
-    fn new(channels: &'a Channels) -> Self {
-        channels.pool().waiting += 1;
+    fn new(channels: &'a Channels, purpose: Purpose) -> Self {
+        let mut pool = channels.pool();
+        pool.waiting += 1;
+        pool.patient += usize::from(purpose == Purpose::Beside);
+        drop(pool);
         // For those who hold a channel that they can do without.
         channels.changed.notify_waiters();
-        Self(channels)
+        Self(channels, purpose)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.pool().waiting -= 1;
+        let mut pool = self.0.pool();
+        pool.waiting -= 1;
+        pool.patient -= usize::from(self.1 == Purpose::Beside);
     }
 }
 
@@ -244,7 +264,15 @@ impl Channels {
         self: &Arc<Self>,
         deadline: Instant,
     ) -> Result<Lease, ChannelError> {
-        self.lease(deadline, true).await
+        self.lease(deadline, Purpose::Call).await
+    }
+
+    /// A channel beside one that the caller has: the next that can be had, unless the server opens no more.
+    pub(crate) async fn acquire_beside(
+        self: &Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Lease, ChannelError> {
+        self.lease(deadline, Purpose::Beside).await
     }
 
     /// A channel for ending a command: may use the one that is kept for this.
@@ -252,25 +280,28 @@ impl Channels {
         self: &Arc<Self>,
         limit: Duration,
     ) -> Result<Lease, ChannelError> {
-        self.lease(Instant::now() + limit, false).await
+        self.lease(Instant::now() + limit, Purpose::Control).await
     }
 
     async fn lease(
         self: &Arc<Self>,
         deadline: Instant,
-        for_command: bool,
+        purpose: Purpose,
     ) -> Result<Lease, ChannelError> {
-        if let Some(result) = self.try_lease(for_command) {
+        if let Some(result) = self.try_lease(purpose) {
             return result;
         }
-        let _waiting = Waiting::new(self);
+        let _waiting = Waiting::new(self, purpose);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on no news is missed.
             changed.as_mut().enable();
-            if let Some(result) = self.try_lease(for_command) {
+            if let Some(result) = self.try_lease(purpose) {
                 return result;
+            }
+            if purpose == Purpose::Beside && self.pool().is_full() {
+                return Err(self.none_in_time());
             }
             if self.connection.is_closed() {
                 return Err(ChannelError::Closed(self.connection.ended().await));
@@ -283,13 +314,13 @@ impl Channels {
     }
 
     /// A lease, a failure that waiting cannot mend, or nothing yet.
-    fn try_lease(self: &Arc<Self>, for_command: bool) -> Option<Result<Lease, ChannelError>> {
+    fn try_lease(self: &Arc<Self>, purpose: Purpose) -> Option<Result<Lease, ChannelError>> {
         let leased = {
             let mut pool = self.pool();
             if let Some(failure) = pool.final_failure() {
                 return Some(Err(failure));
             }
-            let channel = pool.take_idle(for_command);
+            let channel = pool.take_idle(purpose);
             pool.leased += usize::from(channel.is_some());
             channel
         };

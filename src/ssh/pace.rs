@@ -1,7 +1,7 @@
 //! A flood of output is not read as fast as it can come.
 //!
-//! Beyond what is kept of a command's output, more of it is only counted. Reading that at full speed would keep
-//! the processor busy for nothing, at the cost of every other session. So the reader rests after each batch; the
+//! Beyond what is kept of a command's output, more of it only drives out what came before. Reading that at full
+//! speed would keep the processor busy for nothing, at the cost of every other session. So the reader rests after each batch; the
 //! windows of the channel and of TCP hand that on, and the command waits as it would for a slow terminal.
 
 use tokio::time::Instant;

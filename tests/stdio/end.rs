@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::common::client::{Client, Ended};
+use super::common::client::{BINARY, Client, Ended};
 use super::common::host::Host;
 use super::common::{bounded, eventually};
 use super::{END_LIMIT, REMOTE_END_LIMIT, connected, gone_within, running};
@@ -309,4 +309,20 @@ async fn starting_and_stopping_leaves_nothing_behind() {
         verify_end(client).await;
         all_gone_within(&host, REMOTE_END_LIMIT).await;
     }
+}
+
+/// A pipe with a name whose only writer has gone before it is read, as a script leaves it.
+#[tokio::test]
+async fn an_input_from_a_named_pipe_ends_with_its_writer() {
+    let home = tempfile::tempdir().unwrap();
+    let script = r#"mkfifo p; (printf '{"jsonrpc":"2.0","id":1,"method":"ping"}\n' >p) & exec 3<p; wait; exec "$1" <&3"#;
+    let mut command = tokio::process::Command::new("sh");
+    command
+        .args(["-c", script, "sh", BINARY])
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let ended = bounded("the binary to end", command.output()).await;
+    assert!(ended.unwrap().status.success());
 }

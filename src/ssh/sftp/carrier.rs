@@ -43,7 +43,7 @@ pub(super) async fn write_all(
                     shared.note_life();
                 }
             }
-            drop(outgoing.room);
+            drop(outgoing.slot);
         }
     };
     // A writer that waits for the window is never told that the connection has died.

@@ -132,8 +132,14 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
     pub(super) unless: Option<CancellationToken>,
     /// Held until the channel has taken all of it.
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<Slot>,
 }
+
+/// Room for one block in the queue of a channel.
+#[derive(Debug)]
+pub(crate) struct Slot(
+    #[expect(dead_code, reason = "given back when it is dropped")] OwnedSemaphorePermit,
+);
 
 impl Shared {
     fn pending(&self) -> MutexGuard<'_, HashMap<u32, oneshot::Sender<Reply>>> {
@@ -409,15 +415,16 @@ impl Sftp {
             head: packet,
             body: Bytes::new(),
             unless: None,
-            room: None,
+            slot: None,
         })
         .await
     }
 
-    /// Room for one block, once the channel has taken most of those before it.
-    pub(super) async fn room_for_block(&self) -> Result<OwnedSemaphorePermit, SftpError> {
+    /// Room for one block, once the channel has taken most of those before it. Whoever has it takes a block: one
+    /// that nobody has taken can still go over another channel.
+    pub(crate) async fn slot(&self) -> Result<Slot, SftpError> {
         let room = Arc::clone(&self.shared.unsent).acquire_owned().await;
-        room.map_err(|_| self.shared.failure())
+        room.map(Slot).map_err(|_| self.shared.failure())
     }
 
     pub(super) async fn enqueue_outgoing(&self, outgoing: Outgoing) -> Result<(), SftpError> {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::client::{Sftp, SftpError};
 use crate::limits;
-use crate::ssh::channel::Channels;
+use crate::ssh::channel::{ChannelError, Channels, Lease};
 
 /// Hands out SFTP channels.
 #[derive(Debug)]
@@ -33,7 +33,15 @@ impl SftpPool {
     pub(crate) async fn take(&self, deadline: Instant) -> Result<Sftp, SftpError> {
         match self.take_warm() {
             Some(sftp) => Ok(sftp),
-            None => self.open(deadline).await,
+            None => self.open(deadline, Channels::acquire).await,
+        }
+    }
+
+    /// The same for a channel that a transfer can do without: it is not waited for where the server opens no more.
+    pub(crate) async fn take_beside(&self, deadline: Instant) -> Result<Sftp, SftpError> {
+        match self.take_warm() {
+            Some(sftp) => Ok(sftp),
+            None => self.open(deadline, Channels::acquire_beside).await,
         }
     }
 
@@ -47,13 +55,15 @@ impl SftpPool {
         None
     }
 
-    async fn open(&self, deadline: Instant) -> Result<Sftp, SftpError> {
+    async fn open(
+        &self,
+        deadline: Instant,
+        acquire: impl AsyncFnOnce(&Arc<Channels>, Instant) -> Result<Lease, ChannelError>,
+    ) -> Result<Sftp, SftpError> {
+        let lease = acquire(&self.channels, deadline).await?;
         let channels = Arc::clone(&self.channels);
         // In a task of its own: a caller that gives up in the middle must not leave an open channel behind.
-        let opening = tokio::spawn(async move {
-            let lease = channels.acquire(deadline).await?;
-            Sftp::open(&channels, lease).await
-        });
+        let opening = tokio::spawn(async move { Sftp::open(&channels, lease).await });
         let opened = opening.await;
         opened.unwrap_or_else(|error| Err(SftpError::Lost(error.to_string())))
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use russh_sftp::protocol::OpenFlags;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Outgoing, Pending, Sftp, SftpError};
+use super::client::{Outgoing, Pending, Sftp, SftpError, Slot};
 use super::wire::{self, Attributes, Handle, PathRequest, Room, extension};
 
 impl Sftp {
@@ -134,22 +134,21 @@ impl Sftp {
             .await
     }
 
-    /// A block that is not sent any more once `unless` is cancelled. Waits until the channel has taken most of
-    /// the blocks before: one that waits elsewhere can still go over another channel.
+    /// A block that is not sent any more once `unless` is cancelled.
     pub(crate) async fn write(
         &self,
+        slot: Slot,
         handle: &Handle,
         offset: u64,
         data: Bytes,
         unless: CancellationToken,
     ) -> Result<Pending, SftpError> {
-        let room = self.room_for_block().await?;
         let (id, pending) = self.expect(false);
         self.enqueue_outgoing(Outgoing {
             head: wire::write_head(id, handle, offset, data.len()),
             body: data,
             unless: Some(unless),
-            room: Some(room),
+            slot: Some(slot),
         })
         .await?;
         Ok(pending)

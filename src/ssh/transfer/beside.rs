@@ -24,28 +24,41 @@ pub(super) struct Beside {
 /// The channels beside the first one that are being opened.
 pub(super) type Opening = Vec<JoinHandle<Option<Beside>>>;
 
-/// Begins to open the channels that a file of this size will go over. `draft` tells the path of the file to write
-/// once the first channel has asked for it.
-pub(super) fn open_ahead(
-    context: &Context,
-    size: u64,
-    draft: Option<&watch::Sender<Option<String>>>,
-) {
+/// Tells the path of the file to write, once the first channel has asked for it.
+type Draft<'a> = Option<&'a watch::Sender<Option<String>>>;
+
+/// Begins to open the channels that a file of this size will go over. With `resume` that has to wait: what is
+/// there already is looked at first, which may take long, and nobody else could use them meanwhile.
+pub(super) fn open_ahead(context: &Context, size: u64, draft: Draft<'_>) {
+    if !context.spec.resume {
+        open(context, size, draft);
+    }
+}
+
+/// The same for a file of which a part is there. The files of a tree go side by side, over one channel.
+pub(super) fn open_late(context: &Context, remaining: u64, draft: Draft<'_>) {
+    if context.spec.resume && !context.spec.recursive {
+        open(context, remaining, draft);
+    }
+}
+
+fn open(context: &Context, size: u64, draft: Draft<'_>) {
     let mut ahead = lock(&context.ahead);
     for _ in 1..tree::stripes(context, size) {
         let pool = Arc::clone(&context.pool);
         let draft = draft.map(watch::Sender::subscribe);
         ahead.push(tokio::spawn(async move {
-            if pool.channels().is_contended() {
-                return None;
-            }
             let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
             // A server that opens no more is no error.
-            let sftp = pool.take(deadline).await.ok()?;
+            let sftp = pool.take_beside(deadline).await.ok()?;
             let round_trip = pool.channels().round_trip().unwrap_or_default();
             let opened = match draft {
                 Some(mut draft) => {
-                    let path = draft.wait_for(Option::is_some).await.ok()?.clone()?;
+                    let path = tokio::select! {
+                        path = draft.wait_for(Option::is_some) => path.ok()?.clone()?,
+                        // Calls come first.
+                        () = pool.channels().contended() => return None,
+                    };
                     sleep(round_trip / OPEN_LATER).await;
                     // Where it is not there yet, it is asked for again when it is.
                     open_write(&sftp, &path).await.map(|handle| (path, handle))

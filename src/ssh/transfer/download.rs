@@ -317,6 +317,7 @@ async fn large(
         return empty(context, path, target, handle, &attributes).await;
     }
     let part = prepare(context, path, target, version).await?;
+    beside::open_late(context, version.size.saturating_sub(part.start), None);
     context.progress.add_present(part.start);
     context.resumed.fetch_add(part.start, Ordering::Relaxed);
     let file = Arc::clone(&part.file);

@@ -315,6 +315,8 @@ pub(crate) async fn run(
     context.over.cancel();
     match result {
         Ok(summary) => {
+            let left = std::mem::take(&mut *lock(&context.temporary));
+            litter.lock().extend(left);
             pool.put_back(context.sftp.clone());
             Ok(summary)
         }

@@ -8,7 +8,7 @@ use super::error::TransferError;
 use super::local::blocking;
 use super::remote::{self, Target};
 use super::source::{Found, Source, find};
-use super::upload_blocks::{Blocks, Failed, copy};
+use super::upload_blocks::{Blocks, Carried, Failed, copy};
 use super::{
     Context, Summary, beside, names, policy, tree, tree_upload, upload_end, upload_resume,
 };
@@ -82,7 +82,8 @@ async fn fitting(context: &Context, early: Option<Draft>, target: &Target) -> Op
     let removed = async {
         let closing = context.sftp.close(&draft.handle).await?;
         let removing = context.sftp.remove(&draft.path).await?;
-        closing.done().await?;
+        // Whatever became of that: the file is to go.
+        drop(closing);
         removing.done().await
     };
     match removed.await {
@@ -128,11 +129,15 @@ async fn small(
     while !rest.is_empty() {
         let length = rest.len().min(context.sftp.write_block() as usize);
         let block = rest.split_to(length);
-        let sent = context
-            .sftp
-            .write(&draft.handle, offset, block, context.over.clone())
-            .await;
-        writes.push(sent.map_err(|error| TransferError::sftp(&target.path, error))?);
+        let (sftp, over) = (&context.sftp, context.over.clone());
+        let sent = async {
+            let slot = sftp.slot().await?;
+            sftp.write(slot, &draft.handle, offset, block, over).await
+        };
+        writes.push(
+            sent.await
+                .map_err(|error| TransferError::sftp(&target.path, error))?,
+        );
         offset += length as u64;
     }
     upload_end::finish(context, source, target, &draft.handle, size, writes).await?;
@@ -152,7 +157,11 @@ async fn large(
 ) -> Result<(), TransferError> {
     let draft = match early {
         Some(draft) => draft,
-        None if context.spec.resume => upload_resume::draft(context, source, target).await?,
+        None if context.spec.resume => {
+            let draft = upload_resume::draft(context, source, target).await?;
+            beside::open_late(context, source.size() - draft.start, Some(&context.draft));
+            draft
+        }
         None => new_draft(context, target).await?,
     };
     context.progress.add_present(draft.start);
@@ -167,7 +176,7 @@ async fn large(
         }
         Err(Failed::Other(error)) => return Err(error),
     };
-    if arrived == Some(size) && upload_end::can_settle(context) {
+    if arrived == Carried::Synced(size) && upload_end::can_settle(context) {
         return upload_end::settle(context, source, &draft, target).await;
     }
     upload_end::finish(context, source, target, &draft.handle, size, Vec::new()).await?;

@@ -81,38 +81,58 @@ pub(super) enum Failed {
     Other(TransferError),
 }
 
-/// Sends all blocks: over the first channel at once, over others as soon as they are open. Gives the size that
-/// the host has then, if all of it is on its disk.
+/// What a channel, or all of them, did with the blocks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// It had none.
+    Nothing,
+    /// They are acknowledged, and may not be on the disk.
+    Written,
+    /// They are on the disk of the host, which sees a file of this size.
+    Synced(u64),
+}
+
+impl Carried {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, carried) | (carried, Self::Nothing) => carried,
+            (Self::Synced(a), Self::Synced(b)) => Self::Synced(a.max(b)),
+            (Self::Written, _) | (_, Self::Written) => Self::Written,
+        }
+    }
+}
+
+/// Sends all blocks: over the first channel at once, over others as soon as they are open.
 pub(super) async fn copy(
     context: &Context,
     blocks: &Blocks,
     draft: &Draft,
-) -> Result<Option<u64>, Failed> {
+) -> Result<Carried, Failed> {
     let extra = lock(&context.ahead).len();
     // Where it was there already, nobody has told those who open it on the other channels.
     context.draft.send_replace(Some(draft.path.clone()));
-    // Those that have blocks: their ends are waited for.
+    // Those that have had a block: their ends are waited for.
     let busy = AtomicUsize::new(0);
     let mut others: FuturesUnordered<_> = (0..extra)
         .map(|_| send_beside(context, blocks, &draft.path, &busy))
         .collect();
-    let first = send(context, &context.sftp, &draft.handle, blocks, false);
+    let first = send(context, &context.sftp, &draft.handle, blocks, None);
     tokio::pin!(first);
-    let mut arrived = None;
+    let mut carried = Carried::Nothing;
     let mut first_done = false;
     loop {
         tokio::select! {
-            size = &mut first, if !first_done => {
-                arrived = arrived.max(size?);
+            done = &mut first, if !first_done => {
+                carried = carried.and(done?);
                 first_done = true;
             }
-            Some(size) = others.next(), if !others.is_empty() => {
-                arrived = arrived.max(size?);
+            Some(done) = others.next(), if !others.is_empty() => {
+                carried = carried.and(done?);
             }
         }
-        // Channels that are still being opened are not waited for.
+        // Channels that are still being opened, or came too late, are not waited for.
         if first_done && blocks.window.is_done() && busy.load(Ordering::Relaxed) == 0 {
-            return Ok(arrived);
+            return Ok(carried);
         }
         if first_done && others.is_empty() {
             return Err(Failed::Other(TransferError::Internal(
@@ -128,38 +148,52 @@ async fn send_beside(
     blocks: &Blocks,
     path: &str,
     busy: &AtomicUsize,
-) -> Result<Option<u64>, Failed> {
+) -> Result<Carried, Failed> {
     let Some(mut channel) = beside::another_channel(context).await else {
-        return Ok(None);
+        return Ok(Carried::Nothing);
     };
     let Some(handle) = channel.writing(path).await else {
-        return Ok(None);
+        return Ok(Carried::Nothing);
     };
     let sftp = channel.sftp;
-    busy.fetch_add(1, Ordering::Relaxed);
-    let size = send(context, &sftp, &handle, blocks, true).await?;
-    busy.fetch_sub(1, Ordering::Relaxed);
-    // What was written is on the disk; nothing depends on the answer.
-    if sftp.close(&handle).await.is_ok() {
-        context.pool.put_back(sftp);
+    let carried = send(context, &sftp, &handle, blocks, Some(busy)).await?;
+    let closed = match sftp.close(&handle).await {
+        // Some servers tell only here that something could not be written.
+        Ok(closing) if carried == Carried::Written => closing.done().await,
+        closing => closing.map(drop),
+    };
+    match (carried, closed) {
+        (Carried::Written, Err(error)) => return Err(Failed::Sftp(error)),
+        (_, Err(_)) => {}
+        (_, Ok(())) => context.pool.put_back(sftp),
     }
-    Ok(size)
+    if carried != Carried::Nothing {
+        busy.fetch_sub(1, Ordering::Relaxed);
+    }
+    Ok(carried)
 }
 
-/// Sends blocks over one channel until there are no more, and has the host write them to its disk; gives the
-/// size that it sees then, where it can do that. A channel beside the first one is given up when calls wait for it.
+/// Sends blocks over one channel until there are no more, and has the host write them to its disk, where it can.
+/// A channel beside the first one counts itself as busy from its first block on, and is given up at once when
+/// calls wait for it.
 async fn send(
     context: &Context,
     sftp: &Sftp,
     handle: &Handle,
     blocks: &Blocks,
-    may_leave: bool,
-) -> Result<Option<u64>, Failed> {
+    busy: Option<&AtomicUsize>,
+) -> Result<Carried, Failed> {
     let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
     // A new file of OpenSSH reads as zeros where nothing was written.
     let skips_zeros = sftp.replaces() && !context.spec.resume;
+    let leaves = || busy.is_some() && context.pool.channels().is_contended();
     let sending = async move {
-        while !(may_leave && context.pool.channels().is_contended()) {
+        let mut wrote = false;
+        loop {
+            if leaves() {
+                return Ok((wrote, None));
+            }
+            let slot = sftp.slot().await.map_err(Failed::Sftp)?;
             let Some((block, bytes)) = blocks.next().await.map_err(Failed::Other)? else {
                 break;
             };
@@ -168,18 +202,27 @@ async fn send(
                 context.progress.add_bytes(block.length);
                 continue;
             }
-            let pending = sftp
-                .write(handle, block.offset, bytes, context.over.clone())
-                .await
-                .map_err(Failed::Sftp)?;
+            if !std::mem::replace(&mut wrote, true)
+                && let Some(busy) = busy
+            {
+                busy.fetch_add(1, Ordering::Relaxed);
+            }
+            let over = context.over.clone();
+            let pending = sftp.write(slot, handle, block.offset, bytes, over).await;
+            let pending = pending.map_err(Failed::Sftp)?;
             if sender.send((block, pending)).await.is_err() {
                 break;
             }
         }
+        if !wrote {
+            return Ok((false, None));
+        }
         // Right behind the last block: the disk works while the other channels finish.
-        let synced = sftp.sync(handle).await.map_err(Failed::Sftp)?;
+        let Some(synced) = sftp.sync(handle).await.map_err(Failed::Sftp)? else {
+            return Ok((true, None));
+        };
         let seen = sftp.stat_handle(handle).await.map_err(Failed::Sftp)?;
-        Ok((synced, seen))
+        Ok((true, Some((synced, seen))))
     };
     let acknowledging = async {
         while let Some((block, pending)) = sent.recv().await {
@@ -189,11 +232,15 @@ async fn send(
         }
         Ok(())
     };
-    let ((synced, seen), ()) = tokio::try_join!(sending, acknowledging)?;
-    let seen = seen.attributes().await.map_err(Failed::Sftp)?;
-    let Some(synced) = synced else {
-        return Ok(None);
+    let ((wrote, ends), ()) = tokio::try_join!(sending, acknowledging)?;
+    let Some((synced, seen)) = ends else {
+        return Ok(if wrote {
+            Carried::Written
+        } else {
+            Carried::Nothing
+        });
     };
     synced.done().await.map_err(Failed::Sftp)?;
-    Ok(seen.size)
+    let seen = seen.attributes().await.map_err(Failed::Sftp)?;
+    Ok(seen.size.map_or(Carried::Written, Carried::Synced))
 }
