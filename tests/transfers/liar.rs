@@ -5,6 +5,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mcp_ssh_sessions::demo::{
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::common::client::{Client, error_code, text};
 use crate::common::readable_directory;
@@ -40,6 +42,8 @@ enum Lie {
     HugePacket,
     /// A handle for a question about attributes.
     WrongAnswer,
+    /// Reads are never answered.
+    Silence,
 }
 
 const SIZE: usize = 100_000;
@@ -73,6 +77,9 @@ async fn serve(lie: Lie, mut io: CommandIo) -> Exit {
             }
             let mut packet = buffer.split_to(4 + length).freeze();
             packet.advance(4);
+            if lie == Lie::Silence && packet[0] == 5 {
+                continue;
+            }
             let answer = answer(lie, packet, &mut listed);
             let mut frame = BytesMut::new();
             frame.put_u32(answer.len() as u32);
@@ -317,6 +324,34 @@ async fn what_breaks_the_protocol_is_an_error_and_leaves_nothing() {
         assert!(text(&result).contains(words), "{lie:?}: {}", text(&result));
         assert!(files(&world.target()).is_empty(), "{lie:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_given_up() {
+    let mut world = World::start(Lie::Silence).await;
+    let arguments =
+        json!({"remotePath": "file", "localPath": world.target().join("copy"), "waitMs": 0});
+    let begun = Instant::now();
+    let record = world.client.succeed("ssh_download", arguments).await;
+    let job = record["structuredContent"]["job"].clone();
+    let end = loop {
+        let arguments = json!({"job": job, "waitMs": 15_000});
+        let end = world.client.call("ssh_output", arguments).await;
+        if end["_meta"]["mcp-ssh-sessions/result"]["outcome"] != "running" {
+            break end;
+        }
+    };
+    assert!(
+        text(&end).contains("not answered for 30 s"),
+        "{}",
+        text(&end)
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(45),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(files(&world.target()).is_empty());
 }
 
 #[tokio::test]
