@@ -23,6 +23,7 @@ mod basics;
 mod bytes;
 mod dropbear;
 mod ends;
+mod grammar;
 mod hostile;
 mod links;
 mod stops;
