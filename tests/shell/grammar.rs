@@ -8,8 +8,10 @@ use serde_json::json;
 use crate::support::{shell_with, stream};
 use crate::world::World;
 
-/// Scripts of one run.
+/// Scripts of one run, the same ones each time.
 const SCRIPTS: usize = 300;
+/// Names a number of random ones to run instead.
+const RANDOM_SCRIPTS: &str = "SHELL_SCRIPTS";
 /// Every script begins with these, so that none depends on another one.
 const BEGINNING: &str = "v=start r= x= a=()\nunset -f f\n";
 
@@ -134,8 +136,12 @@ fn without_places(stderr: &str) -> String {
 #[tokio::test]
 async fn any_command_does_what_it_does_in_a_bash_of_its_own() {
     let world = World::start().await;
-    let mut runner = TestRunner::deterministic();
-    for number in 0..SCRIPTS {
+    let random = std::env::var(RANDOM_SCRIPTS).ok();
+    let (scripts, mut runner) = match random.and_then(|number| number.parse().ok()) {
+        Some(number) => (number, TestRunner::default()),
+        None => (SCRIPTS, TestRunner::deterministic()),
+    };
+    for number in 0..scripts {
         let script = script().new_tree(&mut runner).unwrap().current();
         let script = format!("{BEGINNING}{script}");
         let (status, stdout, stderr) = alone(&script).await;

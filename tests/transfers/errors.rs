@@ -266,6 +266,28 @@ async fn a_host_without_sftp_says_so() {
     }
 }
 
+/// What a quota answers too: the write fails, and the disk has room.
+#[tokio::test]
+async fn a_limit_on_the_size_of_files_is_told_and_leaves_nothing() {
+    let config = "Subsystem sftp trap '' XFSZ; ulimit -f 1024; exec /usr/lib/openssh/sftp-server";
+    for size in [200_000, 8_000_000] {
+        let mut world = World::with(config).await;
+        fs::write(world.here("a"), content(size)).unwrap();
+        fs::write(world.there("x"), "old").unwrap();
+        if size < 512 * 1024 {
+            world.upload("a", "x", json!({})).await;
+            assert!(fs::read(world.there("x")).unwrap() == content(size));
+            continue;
+        }
+        let words = ["quota", "limit on the size of files"];
+        world
+            .upload_fails("a", "x", json!({}), "remotePathError", &words)
+            .await;
+        assert_eq!(fs::read(world.there("x")).unwrap(), b"old");
+        assert!(world.litter().is_empty(), "{:?}", world.litter());
+    }
+}
+
 #[tokio::test]
 async fn an_account_that_may_only_use_sftp_can_do_all_of_it() {
     let mut world = World::with("ForceCommand internal-sftp").await;
