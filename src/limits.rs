@@ -52,7 +52,9 @@ pub const OUTPUT_MAX_BYTES: usize = 262_144;
 pub const OUTPUT_MEMORY_BYTES: u64 = 1024 * 1024;
 /// Output kept of one job: beyond it the middle is dropped, the first and the newest half stay.
 pub const OUTPUT_KEPT_BYTES: u64 = 64 * 1024 * 1024;
-/// Bytes of a command's output, beyond those that are kept, that are read before the reader rests.
+/// Bytes of a command's output that are read as fast as they come; more of it is a flood.
+pub const FLOOD_AFTER_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of a flood that are read before the reader rests.
 pub const FLOOD_BATCH_BYTES: u64 = 512 * 1024;
 /// How long it rests then: at most about 300 MB/s are read of a flood, more than most links carry.
 pub const FLOOD_REST: Duration = Duration::from_millis(1);

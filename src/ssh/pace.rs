@@ -1,8 +1,8 @@
 //! A flood of output is not read as fast as it can come.
 //!
-//! Beyond what is kept of a command's output, more of it only drives out what came before. Reading that at full
-//! speed would keep the processor busy for nothing, at the cost of every other session. So the reader rests after each batch; the
-//! windows of the channel and of TCP hand that on, and the command waits as it would for a slow terminal.
+//! Nobody waits for each of many megabytes, and reading them at full speed would keep the processor busy at the cost
+//! of every other session. So the reader rests after each batch; the windows of the channel and of TCP hand that on,
+//! and the command waits as it would for a slow terminal.
 
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ impl Pace {
     /// Notes what was read.
     pub(super) fn note(&mut self, bytes: usize) {
         self.read += bytes as u64;
-        if self.read > limits::OUTPUT_KEPT_BYTES && self.read >= self.rest_at {
+        if self.read > limits::FLOOD_AFTER_BYTES && self.read >= self.rest_at {
             self.rest_at = self.read + limits::FLOOD_BATCH_BYTES;
             self.until = Some(Instant::now() + limits::FLOOD_REST);
         }
@@ -45,9 +45,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_read_at_full_speed_and_more_of_it_in_batches() {
+    fn the_beginning_is_read_at_full_speed_and_more_of_it_in_batches() {
         let mut pace = Pace::default();
-        for _ in 0..limits::OUTPUT_KEPT_BYTES / 1024 {
+        for _ in 0..limits::FLOOD_AFTER_BYTES / 1024 {
             pace.note(1024);
             assert_eq!(pace.rests_until(), None);
         }
