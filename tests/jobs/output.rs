@@ -11,7 +11,8 @@ const ECHO: &str =
     "while read -r to text; do if [ $to = o ]; then echo $text; else echo $text >&2; fi; done";
 
 async fn lines(world: &World, count: u32) -> String {
-    let command = format!("seq {count}; exec sleep 1000");
+    // Later than the handover, which would otherwise show the first of them, and they would count as read.
+    let command = format!("sleep 0.3; seq {count}; exec sleep 1000");
     let job = world.job(&command, json!({})).await;
     let all: String = (1..=count).map(|line| format!("{line}\n")).collect();
     arrived(world, &job, all.len()).await;
