@@ -11,9 +11,12 @@ use crate::common::ssh_server::FLOOD_LINE;
 use crate::world::{World, answer, command, stdout};
 
 const FLOOD_BYTES: usize = 64 * 1024 * 1024;
-/// The window of its channel, a few copies of what is under way, and what one output keeps in memory. The
-/// server shares the process.
-const GROWTH_MAX_KIB: usize = 16 * 1024;
+/// One window of the channel, which fills while the reader rests, a few copies of what is under way, and what one
+/// output keeps in memory. The server shares the process, and most of that window is its own; `tests/jobs/load.rs`
+/// holds the program alone to less.
+const GROWTH_MAX_KIB: usize = limits::CHANNEL_WINDOW_BYTES as usize / 1024 + 8 * 1024;
+/// Rounds of other calls beside a flood, which takes one for each of its batches.
+const ROUNDS_MAX: usize = 10_000;
 /// Set for the process that measures itself.
 const ROLE: &str = "SESSIONS_TEST_ROLE";
 
@@ -38,6 +41,9 @@ async fn a_flood_arrives_whole_and_others_answer_meanwhile() {
         assert_eq!(world.output_of("web", "echo dry").await, "dry\n");
         same += 1;
         world.list().await;
+        // The reader of a flood rests between its batches, and a paused clock stands still while anyone works.
+        tokio::time::sleep(limits::FLOOD_REST).await;
+        assert!(same < ROUNDS_MAX, "the flood does not end");
     }
     assert!(
         same > 3 && other > 3,
