@@ -261,6 +261,17 @@ pub struct MemoryHost {
     connects: AtomicUsize,
 }
 
+/// A connection to a server over a link.
+pub fn serve_over(link: &Link, server: &DemoServer) -> DuplexStream {
+    let (client, near) = tokio::io::duplex(STREAM_BYTES);
+    let (far, end) = tokio::io::duplex(STREAM_BYTES);
+    link.join(near, far);
+    let server = server.clone();
+    // How it ended is for the client's side to assert.
+    tokio::spawn(async move { drop(server.serve_stream(end).await) });
+    client
+}
+
 impl MemoryHost {
     /// A host with new keys and sshd's defaults.
     pub fn new() -> Self {
@@ -291,13 +302,7 @@ impl MemoryHost {
         if self.refusing.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let (client, near) = tokio::io::duplex(STREAM_BYTES);
-        let (far, server) = tokio::io::duplex(STREAM_BYTES);
-        self.link.join(near, far);
-        let demo = self.server.clone();
-        // How it ended is for the client's side to assert.
-        tokio::spawn(async move { drop(demo.serve_stream(server).await) });
-        Ok(client)
+        Ok(serve_over(&self.link, &self.server))
     }
 
     /// Refuses connects from now on, or no more.

@@ -6,15 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_ssh_sessions::demo::{
-    BoxFuture, CommandIo, CommandRunner, DemoServer, Exit, OutputSender, ServerOptions,
-};
+use mcp_ssh_sessions::demo::{BoxFuture, CommandIo, CommandRunner, Exit, OutputSender};
 use tokio::sync::{Notify, mpsc};
 
 use crate::common::ssh_server::ScriptedRunner;
 use crate::network::Site;
 
-const STREAM_BYTES: usize = 64 * 1024;
 /// How a shell is started.
 const START: &str = "exec sh -c 'unset BASH_ENV";
 /// How a helper of a shell is started.
@@ -40,18 +37,7 @@ impl FramedHost {
     /// Lets this answer at a site in place of its own server, over the same link.
     pub(crate) fn at(site: &Site) -> Arc<Self> {
         let host = Arc::new(Self::default());
-        let user_key = site.host.user_key().public_key().clone();
-        let options = ServerOptions::new(site.host.host_key(), user_key);
-        let server = DemoServer::new(options, Arc::new(Shared(Arc::clone(&host))));
-        let link = site.host.link.clone();
-        site.pose_as(move || {
-            let (client, near) = tokio::io::duplex(STREAM_BYTES);
-            let (far, end) = tokio::io::duplex(STREAM_BYTES);
-            link.join(near, far);
-            let server = server.clone();
-            tokio::spawn(async move { drop(server.serve_stream(end).await) });
-            client
-        });
+        site.pose_with(Arc::new(Shared(Arc::clone(&host))));
         host
     }
 

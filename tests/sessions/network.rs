@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use mcp_ssh_sessions::demo::{CommandRunner, DemoServer, ServerOptions};
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::ssh::dial::Network;
 use mcp_ssh_sessions::ssh::error::SshError;
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::common::set_mode;
-use crate::common::ssh_server::MemoryHost;
+use crate::common::ssh_server::{MemoryHost, serve_over};
 
 /// Keepalive interval of every host: short, so that a dead peer is known within a few virtual seconds.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(1);
@@ -120,6 +121,15 @@ impl Site {
     /// Lets something else answer the connects to come.
     pub(crate) fn pose_as(&self, impostor: impl Fn() -> DuplexStream + Send + Sync + 'static) {
         *self.impostor.lock().unwrap() = Some(Arc::new(impostor));
+    }
+
+    /// Lets a server with the host's keys, over the same link, answer in its place and run this.
+    pub(crate) fn pose_with(&self, runner: Arc<dyn CommandRunner>) {
+        let user_key = self.host.user_key().public_key().clone();
+        let options = ServerOptions::new(self.host.host_key(), user_key);
+        let server = DemoServer::new(options, runner);
+        let link = self.host.link.clone();
+        self.pose_as(move || serve_over(&link, &server));
     }
 
     /// The host answers again.

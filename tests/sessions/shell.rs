@@ -1,5 +1,6 @@
 //! The session's shell on a paused clock: who waits for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
@@ -48,11 +49,17 @@ fn assert_about(took: Duration, expected: Duration) {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn commands_run_in_one_shell() {
+/// A session with a host that runs shells.
+async fn framed() -> (World, Arc<FramedHost>) {
     let world = World::new().await;
     let host = FramedHost::at(&world.web());
     world.connect("web").await;
+    (world, host)
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_run_in_one_shell() {
+    let (world, host) = framed().await;
     for _ in 0..5 {
         let report = must(&world, "echo hi").await;
         assert_eq!(report.outcome, Outcome::Exited(0));
@@ -66,9 +73,7 @@ async fn commands_run_in_one_shell() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_says_nothing_is_waited_for_as_long_as_a_shell_may_take() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     host.be_silent(true);
     let (result, took) = run(&world, command("echo no")).await;
     let error = result.expect_err("there is no shell");
@@ -88,9 +93,7 @@ async fn a_host_that_says_nothing_is_waited_for_as_long_as_a_shell_may_take() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_its_command_as_long_as_it_said() {
-    let world = World::new().await;
-    FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, _host) = framed().await;
     must(&world, "echo up").await;
     let wait = Duration::from_secs(3);
     let (result, took) = run(&world, waiting("sleep 10000", wait)).await;
@@ -107,9 +110,7 @@ async fn a_call_waits_for_its_command_as_long_as_it_said() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_gets_no_turn_is_refused_after_its_own_wait() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     let _ = run(&world, waiting("hang", Duration::ZERO))
         .await
         .0
@@ -136,9 +137,7 @@ async fn a_call_that_gets_no_turn_is_refused_after_its_own_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_over_its_time_is_given_up_and_the_shell_goes_on() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     must(&world, "echo up").await;
     let after = Duration::from_secs(5);
     let request = ExecRequest {
@@ -159,9 +158,7 @@ async fn a_command_over_its_time_is_given_up_and_the_shell_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_nothing_ends_takes_its_shell_with_it_in_bounded_time() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     must(&world, "echo up").await;
     host.be_stubborn();
     let after = Duration::from_secs(1);
@@ -184,9 +181,7 @@ async fn a_command_that_nothing_ends_takes_its_shell_with_it_in_bounded_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shell_that_lost_its_command_is_found_out() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     must(&world, "echo up").await;
     let request = waiting("lose", Duration::from_secs(50));
     let (result, took) = run(&world, request).await;
@@ -202,9 +197,7 @@ async fn a_shell_that_lost_its_command_is_found_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_command_is_looked_at_ever_more_seldom() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     let report = run(&world, waiting("sleep 3600000", Duration::ZERO))
         .await
         .0
@@ -218,9 +211,7 @@ async fn a_long_command_is_looked_at_ever_more_seldom() {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_cut_ends_the_command_with_an_unknown_fate() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     must(&world, "echo up").await;
     let running = start(&world, command("hang"));
     let waiting = start(&world, command("echo later"));
@@ -247,9 +238,7 @@ async fn a_link_that_is_cut_ends_the_command_with_an_unknown_fate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shell_that_exits_is_replaced_by_the_next_command() {
-    let world = World::new().await;
-    let host = FramedHost::at(&world.web());
-    world.connect("web").await;
+    let (world, host) = framed().await;
     for generation in 1..=3 {
         let report = must(&world, "echo up").await;
         assert_eq!(report.shell.unwrap().generation, generation);

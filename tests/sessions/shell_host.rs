@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_ssh_sessions::demo::{
-    BoxFuture, CommandIo, CommandRunner, DemoServer, Exit, OutputSender, ServerOptions,
-};
+use mcp_ssh_sessions::demo::{BoxFuture, CommandIo, CommandRunner, Exit, OutputSender};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -20,7 +18,6 @@ use crate::network::Site;
 /// One step of the helper.
 const STEP: Duration = Duration::from_millis(50);
 const SIGNALS: usize = 16;
-const STREAM_BYTES: usize = 64 * 1024;
 
 /// Runs scripts and helpers. A command whose text begins with `undead` cannot be killed.
 #[derive(Default)]
@@ -74,18 +71,7 @@ impl ShellRunner {
     pub(crate) fn at(site: &Site) -> Arc<Self> {
         let runner = Arc::new(Self::default());
         runner.helpers_go.store(true, Ordering::SeqCst);
-        let user_key = site.host.user_key().public_key().clone();
-        let options = ServerOptions::new(site.host.host_key(), user_key);
-        let server = DemoServer::new(options, Arc::new(Shared(Arc::clone(&runner))));
-        let link = site.host.link.clone();
-        site.pose_as(move || {
-            let (client, near) = tokio::io::duplex(STREAM_BYTES);
-            let (far, end) = tokio::io::duplex(STREAM_BYTES);
-            link.join(near, far);
-            let server = server.clone();
-            tokio::spawn(async move { drop(server.serve_stream(end).await) });
-            client
-        });
+        site.pose_with(Arc::new(Shared(Arc::clone(&runner))));
         runner
     }
 

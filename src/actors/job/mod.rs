@@ -119,7 +119,13 @@ impl Actor for JobActor {
             .request
             .watch
             .set(arguments.record.output.clone());
-        watch_caller(&myself, &arguments.exec, &ended);
+        let request = &arguments.exec.request;
+        let watch = Watch {
+            cancel: request.cancel.clone(),
+            wait_until: arguments.exec.received + request.wait,
+            timeout: request.timeout,
+        };
+        watch.tell(myself.clone(), ended.clone());
         let task = Task {
             job: myself,
             way: arguments.way,
@@ -374,55 +380,46 @@ fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
     }
 }
 
-/// Tells the actor when the caller gives up or has waited enough, and when the command's time is over.
-fn watch_caller(myself: &ActorRef<JobMessage>, exec: &QueuedExec, ended: &CancellationToken) {
-    let (myself, ended) = (myself.clone(), ended.clone());
-    let cancel = exec.request.cancel.clone();
-    let wait = exec.received + exec.request.wait;
-    let timeout = exec.request.timeout;
-    // One task for all of it: most commands end before any of this comes to pass.
-    tokio::spawn(async move {
-        let time_over = exec::sleep_until_some(timeout.map(|after| Instant::now() + after));
-        let wait_over = sleep_until(wait);
-        tokio::pin!(time_over, wait_over);
-        let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
-        loop {
-            let message = tokio::select! {
-                () = ended.cancelled() => return,
-                () = cancel.cancelled(), if !cancelled => {
-                    cancelled = true;
-                    JobMessage::CallerCancelled
-                }
-                () = &mut wait_over, if !waited => {
-                    waited = true;
-                    JobMessage::WaitOver
-                }
-                () = &mut time_over, if !timed_out => {
-                    timed_out = true;
-                    JobMessage::TimeoutOver { after: timeout.unwrap_or_default() }
-                }
-            };
-            // The actor may have ended in the same moment.
-            let _ = myself.send_message(message);
-        }
-    });
+/// What may come to pass while a caller waits.
+pub(crate) struct Watch {
+    /// The caller gives up.
+    pub(crate) cancel: CancellationToken,
+    /// The caller has waited enough.
+    pub(crate) wait_until: Instant,
+    /// The time that the job has.
+    pub(crate) timeout: Option<Duration>,
 }
 
-/// Tells a job that something has come to pass, unless it has ended.
-pub(crate) fn tell_when(
-    myself: &ActorRef<JobMessage>,
-    ended: &CancellationToken,
-    condition: impl Future<Output = ()> + Send + 'static,
-    message: JobMessage,
-) {
-    let (myself, ended) = (myself.clone(), ended.clone());
-    tokio::spawn(async move {
-        tokio::select! {
-            () = ended.cancelled() => {}
-            // The actor may have ended in the same moment.
-            () = condition => { let _ = myself.send_message(message); }
-        }
-    });
+impl Watch {
+    /// Tells a job of it, until it has ended. One task for all: most jobs end before any of it comes to pass.
+    pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
+        tokio::spawn(async move {
+            let end = self.timeout.map(|after| Instant::now() + after);
+            let time_over = exec::sleep_until_some(end);
+            let wait_over = sleep_until(self.wait_until);
+            tokio::pin!(time_over, wait_over);
+            let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
+            loop {
+                let message = tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = self.cancel.cancelled(), if !cancelled => {
+                        cancelled = true;
+                        JobMessage::CallerCancelled
+                    }
+                    () = &mut wait_over, if !waited => {
+                        waited = true;
+                        JobMessage::WaitOver
+                    }
+                    () = &mut time_over, if !timed_out => {
+                        timed_out = true;
+                        JobMessage::TimeoutOver { after: self.timeout.unwrap_or_default() }
+                    }
+                };
+                // The actor may have ended in the same moment.
+                let _ = job.send_message(message);
+            }
+        });
+    }
 }
 
 /// The command line of a request, with a fresh token. In a shell it is the command itself.

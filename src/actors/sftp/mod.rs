@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::report::{TransferReport, TransferRequest};
 use super::error::SessionError;
 use super::job::record::{Ended, JobParts, JobRecord};
-use super::job::{JobMessage, TaskEnd, tell_when};
+use super::job::{JobMessage, TaskEnd, Watch};
 use super::report::Outcome;
 use super::session::message::{QueuedTransfer, SessionMessage};
 use crate::error::{ErrorCode, Fate};
@@ -78,11 +77,12 @@ impl Actor for SftpActor {
         let ended = CancellationToken::new();
         let stop = CancellationToken::new();
         let request = &arguments.transfer.request;
-        let cancel = request.cancel.clone();
-        let cancelled = async move { cancel.cancelled().await };
-        tell_when(&myself, &ended, cancelled, JobMessage::CallerCancelled);
-        let wait_over = sleep_until(arguments.transfer.received + request.wait);
-        tell_when(&myself, &ended, wait_over, JobMessage::WaitOver);
+        let watch = Watch {
+            cancel: request.cancel.clone(),
+            wait_until: arguments.transfer.received + request.wait,
+            timeout: None,
+        };
+        watch.tell(myself.clone(), ended.clone());
         let caller = arguments.transfer.reply.take();
         let reconnected = arguments.transfer.reconnected;
         let (session, number) = (arguments.session.clone(), arguments.number);

@@ -4,8 +4,8 @@
 //! handles and names through lossy UTF-8 (so the 129th handle of OpenSSH is unusable, and names are guessed), its
 //! requests time out from the moment they are queued, and each block of a file is copied three times. So
 //! [`wire`] writes and reads the packets that carry handles, names and data, [`parse`] finds them in the stream
-//! without copying what they carry, and [`client`] keeps any number of requests in flight. [`pool`] keeps one
-//! channel warm.
+//! without copying what they carry, and [`client`] keeps any number of requests in flight. [`pool`] keeps
+//! channels warm.
 
 mod carrier;
 pub(crate) mod client;
