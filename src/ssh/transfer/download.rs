@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +14,9 @@ use super::download_blocks::{copy, whole};
 use super::download_part::prepare;
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Meta, Temporary, blocking};
-use super::{Context, Summary, Verify, beside, hash, lock, names, policy, remote, tree_download};
+use super::{
+    Context, Summary, Verify, beside, hash, lock, names, policy, remote, to_disk, tree_download,
+};
 use crate::limits;
 use crate::ssh::sftp::Handle;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
@@ -259,11 +260,7 @@ async fn small(
 
 fn write_small(target: &Target, pieces: &[Bytes], meta: Meta, overwrite: bool) -> io::Result<()> {
     let (file, temporary) = new_temporary(target)?;
-    let mut offset = 0;
-    for piece in pieces {
-        file.write_all_at(piece, offset)?;
-        offset += piece.len() as u64;
-    }
+    to_disk::write_pieces(&file, pieces.iter(), 0)?;
     local::set(&file, meta)?;
     file.sync_all()?;
     temporary.commit(&target.name, overwrite)

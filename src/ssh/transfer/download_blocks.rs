@@ -1,10 +1,6 @@
-//! The blocks of a file on their way from the host, over one channel or several, and to the disk.
+//! The blocks of a file on their way from the host, over one channel or several.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -13,16 +9,11 @@ use tokio::sync::mpsc;
 use super::download::{Target, changed};
 use super::download_part::Part;
 use super::error::TransferError;
-use super::window::{Block, Window};
+use super::to_disk::{Arrived, write_blocks};
+use super::window::Window;
 use super::{Context, beside, lock, tree};
 use crate::limits;
 use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
-
-/// Bytes after which what has arrived is sent to the disk.
-const SYNC_EVERY_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Bytes on their way to the disk.
-type Arrived = (Block, Vec<Bytes>);
 
 /// Fetches all blocks: over the first channel at once, over others as soon as they are open.
 pub(super) async fn copy(
@@ -58,35 +49,6 @@ pub(super) async fn copy(
     } else {
         Err(TransferError::Internal("blocks are missing".to_owned()))
     }
-}
-
-fn write_blocks(
-    file: &Arc<File>,
-    mut arrived: mpsc::Receiver<Arrived>,
-    window: &Window,
-    progress: &super::Progress,
-) -> io::Result<()> {
-    let (mut unsynced, syncing) = (0, Arc::new(AtomicBool::new(false)));
-    while let Some((block, pieces)) = arrived.blocking_recv() {
-        unsynced += block.length;
-        if unsynced >= SYNC_EVERY_BYTES && !syncing.swap(true, Ordering::Relaxed) {
-            unsynced = 0;
-            let (file, syncing) = (Arc::clone(file), Arc::clone(&syncing));
-            // The disk works while the rest is still on its way; the sync at the end is the one that counts.
-            tokio::task::spawn_blocking(move || {
-                let _ = file.sync_data();
-                syncing.store(false, Ordering::Relaxed);
-            });
-        }
-        let mut offset = block.offset;
-        for piece in &pieces {
-            file.write_all_at(piece, offset)?;
-            offset += piece.len() as u64;
-        }
-        progress.add_bytes(block.length);
-        window.arrived(block);
-    }
-    Ok(())
 }
 
 async fn fetch_all(

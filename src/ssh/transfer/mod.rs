@@ -19,6 +19,7 @@ mod names;
 mod policy;
 mod remote;
 mod source;
+mod to_disk;
 mod tree;
 mod tree_download;
 mod tree_upload;

@@ -1,11 +1,11 @@
 //! The blocks of a file on their way to the host, over one channel or several.
 
-use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 use tokio::sync::{Mutex, mpsc};
 
 use super::error::TransferError;
@@ -65,14 +65,18 @@ impl Blocks {
 }
 
 fn read_block(source: &Source, offset: u64, length: u64) -> Result<Bytes, TransferError> {
-    let mut block = vec![0; length as usize];
-    match source.file.read_exact_at(&mut block, offset) {
-        Ok(()) => Ok(block.into()),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            Err(source.changed("it became shorter".to_owned()))
+    // Read into memory that nobody has filled with zeros before.
+    let mut block = Vec::with_capacity(length as usize);
+    while block.len() < length as usize {
+        let at = offset + block.len() as u64;
+        match pread(&source.file, spare_capacity(&mut block), at) {
+            Ok(0) => return Err(source.changed("it became shorter".to_owned())),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(TransferError::io(&source.shown, &error.into())),
         }
-        Err(error) => Err(TransferError::io(&source.shown, &error)),
     }
+    block.truncate(length as usize);
+    Ok(block.into())
 }
 
 /// Why blocks did not arrive.

@@ -13,7 +13,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn end(self) -> u64 {
+    pub(super) fn end(self) -> u64 {
         self.offset + self.length
     }
 }
