@@ -17,7 +17,7 @@ use super::table::{Row, Target};
 
 const MEBIBYTE: usize = 1024 * 1024;
 /// Rounds of a large file: each side has its turn in each.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 /// Files of the tree.
 const TREE_FILES: usize = 2000;
 /// Those that `sftp -r` is timed with: all of them take it minutes, at the same rate.
@@ -77,15 +77,21 @@ fn large(
         let (mut ours, mut theirs) = (Samples::default(), Samples::default());
         let before = server.memory("VmRSS")?;
         server.reset_peak()?;
-        for _ in 0..ROUNDS {
-            let copy = directory.path().join("ours.bin");
-            ours.push(ours_once(&mut server, up, &source, &copy)?);
-            check(&copy, &expected)?;
-            let copy = directory.path().join("theirs.bin");
-            let verb = if up { "put" } else { "get" };
-            let line = format!("{verb} {} {}\n", source.display(), copy.display());
-            theirs.push(sftp(lab, host, &line)?.saturating_sub(start));
-            check(&copy, &expected)?;
+        for round in 0..ROUNDS {
+            // Who comes first changes, for each leaves caches and free memory to the other.
+            for ours_now in [round % 2 == 0, round % 2 == 1] {
+                let copy = directory.path().join("copy.bin");
+                // Nobody pays for what the other one left to be written.
+                rustix::fs::sync();
+                if ours_now {
+                    ours.push(ours_once(&mut server, up, &source, &copy)?);
+                } else {
+                    let verb = if up { "put" } else { "get" };
+                    let line = format!("{verb} {} {}\n", source.display(), copy.display());
+                    theirs.push(sftp(lab, host, &line)?.saturating_sub(start));
+                }
+                check(&copy, &expected)?;
+            }
         }
         let grown = server.memory("VmHWM")?.saturating_sub(before) as f64 / MEBIBYTE as f64;
         let what = if up { "upload" } else { "download" };
