@@ -7,18 +7,19 @@
 pub mod record;
 pub(crate) mod shelf;
 mod task;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::record::{Ended, JobParts, JobRecord};
 use self::task::Task;
 pub(crate) use self::task::{TaskEnd, Way};
+pub(crate) use self::watch::Watch;
 use super::error::SessionError;
 use super::report::{CommandReport, ExecRequest, Outcome};
 use super::session::message::{Place, QueuedExec, SessionMessage};
@@ -26,7 +27,7 @@ use crate::error::Fate;
 use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::ssh::command::{self, CommandLine};
-use crate::ssh::exec::{self, End, Finished, Input, Terminal};
+use crate::ssh::exec::{End, Finished, Input, Terminal};
 use crate::ssh::kill::KillReport;
 use crate::store::SessionName;
 use crate::store::output::Stream;
@@ -377,48 +378,6 @@ fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
         Ok(Outcome::ConnectionLost(_)) => CommandOutcome::ConnectionLost,
         Err(error) if error.fate() == Fate::NotSent => CommandOutcome::NotRun,
         Ok(Outcome::Running) | Err(_) => CommandOutcome::Failed,
-    }
-}
-
-/// What may come to pass while a caller waits.
-pub(crate) struct Watch {
-    /// The caller gives up.
-    pub(crate) cancel: CancellationToken,
-    /// The caller has waited enough.
-    pub(crate) wait_until: Instant,
-    /// The time that the job has.
-    pub(crate) timeout: Option<Duration>,
-}
-
-impl Watch {
-    /// Tells a job of it, until it has ended. One task for all: most jobs end before any of it comes to pass.
-    pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
-        tokio::spawn(async move {
-            let end = self.timeout.map(|after| Instant::now() + after);
-            let time_over = exec::sleep_until_some(end);
-            let wait_over = sleep_until(self.wait_until);
-            tokio::pin!(time_over, wait_over);
-            let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
-            loop {
-                let message = tokio::select! {
-                    () = ended.cancelled() => return,
-                    () = self.cancel.cancelled(), if !cancelled => {
-                        cancelled = true;
-                        JobMessage::CallerCancelled
-                    }
-                    () = &mut wait_over, if !waited => {
-                        waited = true;
-                        JobMessage::WaitOver
-                    }
-                    () = &mut time_over, if !timed_out => {
-                        timed_out = true;
-                        JobMessage::TimeoutOver { after: self.timeout.unwrap_or_default() }
-                    }
-                };
-                // The actor may have ended in the same moment.
-                let _ = job.send_message(message);
-            }
-        });
     }
 }
 

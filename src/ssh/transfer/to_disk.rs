@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use rustix::io::{Errno, pwritev};
+use rustix::io::{pwritev, retry_on_intr};
 use tokio::sync::mpsc;
 
 use super::Progress;
@@ -65,15 +65,13 @@ pub(super) fn write_pieces<'a>(
     let mut slices: Vec<_> = pieces.map(|piece| IoSlice::new(piece)).collect();
     let mut left = slices.as_mut_slice();
     while !left.is_empty() {
-        match pwritev(file, &left[..left.len().min(PIECES_MAX)], offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                offset += written as u64;
-                IoSlice::advance_slices(&mut left, written);
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let some = &left[..left.len().min(PIECES_MAX)];
+        let written = retry_on_intr(|| pwritev(file, some, offset))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
         }
+        offset += written as u64;
+        IoSlice::advance_slices(&mut left, written);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustix::buffer::spare_capacity;
-use rustix::io::{Errno, pread};
+use rustix::io::{pread, retry_on_intr};
 use tokio::sync::{Mutex, mpsc};
 
 use super::error::TransferError;
@@ -69,9 +69,10 @@ fn read_block(source: &Source, offset: u64, length: u64) -> Result<Bytes, Transf
     let mut block = Vec::with_capacity(length as usize);
     while block.len() < length as usize {
         let at = offset + block.len() as u64;
-        match pread(&source.file, spare_capacity(&mut block), at) {
+        let read = retry_on_intr(|| pread(&source.file, spare_capacity(&mut block), at));
+        match read {
             Ok(0) => return Err(source.changed("it became shorter".to_owned())),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) => {}
             Err(error) => return Err(TransferError::io(&source.shown, &error.into())),
         }
     }

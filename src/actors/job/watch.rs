@@ -1,0 +1,52 @@
+//! What a job is told while its caller waits: that the caller gives up, has waited enough, or that time is over.
+
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::JobMessage;
+use crate::ssh::exec;
+
+/// What may come to pass while a caller waits.
+pub(crate) struct Watch {
+    /// The caller gives up.
+    pub(crate) cancel: CancellationToken,
+    /// The caller has waited enough.
+    pub(crate) wait_until: Instant,
+    /// The time that the job has.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Watch {
+    /// Tells a job of it, until it has ended. One task for all: most jobs end before any of it comes to pass.
+    pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
+        tokio::spawn(async move {
+            let end = self.timeout.map(|after| Instant::now() + after);
+            let time_over = exec::sleep_until_some(end);
+            let wait_over = sleep_until(self.wait_until);
+            tokio::pin!(time_over, wait_over);
+            let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
+            loop {
+                let message = tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = self.cancel.cancelled(), if !cancelled => {
+                        cancelled = true;
+                        JobMessage::CallerCancelled
+                    }
+                    () = &mut wait_over, if !waited => {
+                        waited = true;
+                        JobMessage::WaitOver
+                    }
+                    () = &mut time_over, if !timed_out => {
+                        timed_out = true;
+                        JobMessage::TimeoutOver { after: self.timeout.unwrap_or_default() }
+                    }
+                };
+                // The actor may have ended in the same moment.
+                let _ = job.send_message(message);
+            }
+        });
+    }
+}
