@@ -295,6 +295,15 @@ pub const SFTP_LOSS_GRACE: Duration = Duration::from_millis(300);
 pub const TRANSFER_SPAN_BYTES: u64 = 16 * 1024 * 1024;
 /// Size from which a file goes over several channels of a long link.
 pub const TRANSFER_STRIPE_MIN_BYTES: u64 = 4 * 1024 * 1024;
+/// The same for a short link: sending this many bytes takes several times as long as the start of a channel.
+pub const TRANSFER_STRIPE_NEAR_MIN_BYTES: u64 = 64 * 1024 * 1024;
+/// Channels that carry a file over a short link; the one that is left has it written to the disk meanwhile.
+pub const TRANSFER_STRIPES_NEAR_MAX: usize = 3;
+/// Blocks of a file under way at once over a short link, all channels together: a millisecond of a fast network, and
+/// few enough to stay in the processors' caches on their way through three processes.
+pub const TRANSFER_BLOCKS_NEAR: usize = 6;
+/// Bytes of a file after which what has arrived is sent to the disk, so that little is left for the end.
+pub const TRANSFER_SYNC_BYTES: u64 = 64 * 1024 * 1024;
 /// Round trip from which a link is long.
 pub const TRANSFER_LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
 /// Transfers running at once in one session; each may take four channels.

@@ -6,8 +6,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Context, lock, tree};
+use super::{Context, lanes, lock};
 use crate::limits;
+use crate::ssh::sftp::pool::SftpPool;
 use crate::ssh::sftp::{Handle, Sftp};
 
 /// Part of a round trip by which a file is opened on further channels after it was asked for on the first one:
@@ -44,13 +45,11 @@ pub(super) fn open_late(context: &Context, remaining: u64, draft: Draft<'_>) {
 
 fn open(context: &Context, size: u64, draft: Draft<'_>) {
     let mut ahead = lock(&context.ahead);
-    for _ in 1..tree::stripes(context, size) {
+    for _ in 1..lanes::count(context, size) {
         let pool = Arc::clone(&context.pool);
         let draft = draft.map(watch::Sender::subscribe);
         ahead.push(tokio::spawn(async move {
-            let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
-            // A server that opens no more is no error.
-            let sftp = pool.take_beside(deadline).await.ok()?;
+            let sftp = channel(&pool).await?;
             let round_trip = pool.channels().round_trip().unwrap_or_default();
             let opened = match draft {
                 Some(mut draft) => {
@@ -68,6 +67,12 @@ fn open(context: &Context, size: u64, draft: Draft<'_>) {
             Some(Beside { sftp, opened })
         }));
     }
+}
+
+/// One more channel of a connection; a server that opens no more is no error.
+pub(super) async fn channel(pool: &Arc<SftpPool>) -> Option<Sftp> {
+    let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
+    pool.take_beside(deadline).await.ok()
 }
 
 /// A channel beside the first one, when it is open; nothing where there is none to be had.

@@ -11,7 +11,7 @@ use super::download_part::Part;
 use super::error::TransferError;
 use super::to_disk::{Arrived, write_blocks};
 use super::window::Window;
-use super::{Context, beside, lock, tree};
+use super::{Context, beside, lanes, lock};
 use crate::limits;
 use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
 
@@ -60,7 +60,7 @@ async fn fetch_all(
 ) -> Result<(), TransferError> {
     let mut others = FuturesUnordered::new();
     let extra = lock(&context.ahead).len();
-    let depth = tree::in_flight(1 + extra);
+    let depth = lanes::depth(context, 1 + extra);
     for _ in 0..extra {
         let sender = sender.clone();
         others.push(async move {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::download::{Target, Version, new_temporary};
 use super::error::{Side, TransferError};
-use super::local::{Temporary, blocking};
+use super::local::{self, Temporary, blocking};
 use super::{Context, hash, lock, names, policy};
 use crate::limits;
 
@@ -33,7 +33,11 @@ pub(super) async fn prepare(
     let place = target.clone();
     let made = blocking(move || {
         check_room(&place, version.size)?;
-        new_temporary(&place).map_err(|error| place.failed(&error))
+        let made = new_temporary(&place).and_then(|(file, temporary)| {
+            local::reserve(&file, version.size)?;
+            Ok((file, temporary))
+        });
+        made.map_err(|error| place.failed(&error))
     });
     let (file, temporary) = made.await??;
     Ok(Part {

@@ -1,8 +1,8 @@
 //! Files and trees between this machine and a host, over SFTP.
 //!
 //! A file is written to a temporary name beside its target and moved over it when it is whole: whoever looks sees
-//! the old bytes or the new ones. [`upload`] and [`download`] carry one file, over several channels where the link
-//! is long; [`tree`] walks and carries many; [`window`] decides which block comes next. [`policy`] says which local
+//! the old bytes or the new ones. [`upload`] and [`download`] carry one file, [`lanes`] decides over how many channels;
+//! [`tree`] walks and carries many; [`window`] decides which block comes next. [`policy`] says which local
 //! paths are out of reach, [`names`] what a host may call its files, [`local`] writes through open directories.
 //!
 //! All of a transfer runs in one task (only file reads and writes have threads of their own), so that giving up is
@@ -14,6 +14,7 @@ mod download_blocks;
 mod download_part;
 mod error;
 mod hash;
+mod lanes;
 mod local;
 mod names;
 mod policy;

@@ -11,9 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Progress;
 use super::window::{Block, Window};
+use crate::limits;
 
-/// Bytes after which what has arrived is sent to the disk.
-const SYNC_EVERY_BYTES: u64 = 64 * 1024 * 1024;
 /// Blocks that are written together when they follow one another: the larger the write, the larger and the fewer
 /// the pages that the system handles.
 const TOGETHER_MAX: usize = 8;
@@ -33,6 +32,8 @@ pub(super) fn write_blocks(
     let (mut unsynced, syncing) = (0, Arc::new(AtomicBool::new(false)));
     let mut blocks = Vec::with_capacity(TOGETHER_MAX);
     while arrived.blocking_recv_many(&mut blocks, TOGETHER_MAX) > 0 {
+        // Several channels bring neighbours in any order.
+        blocks.sort_unstable_by_key(|(block, _)| block.offset);
         for run in blocks.chunk_by(|(one, _), (next, _)| one.end() == next.offset) {
             let pieces = run.iter().flat_map(|(_, pieces)| pieces);
             write_pieces(file, pieces, run[0].0.offset)?;
@@ -42,7 +43,7 @@ pub(super) fn write_blocks(
             progress.add_bytes(block.length);
             window.arrived(block);
         }
-        if unsynced >= SYNC_EVERY_BYTES && !syncing.swap(true, Ordering::Relaxed) {
+        if unsynced >= limits::TRANSFER_SYNC_BYTES && !syncing.swap(true, Ordering::Relaxed) {
             unsynced = 0;
             let (file, syncing) = (Arc::clone(file), Arc::clone(&syncing));
             // The disk works while the rest is still on its way; the sync at the end is the one that counts.

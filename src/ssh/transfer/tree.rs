@@ -1,4 +1,4 @@
-//! What both directions of a tree share: listings of the host, the room of files in flight, further channels.
+//! What both directions of a tree share: listings of the host, the room of files in flight.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -161,27 +161,4 @@ fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes / PERMIT_BYTES)
         .unwrap_or(u32::MAX)
         .max(1)
-}
-
-/// Whether round trips cost more than the work that they stand for.
-pub(super) fn is_long_link(context: &Context) -> bool {
-    let round_trip = context.pool.channels().round_trip().unwrap_or_default();
-    round_trip >= limits::TRANSFER_LONG_ROUND_TRIP
-}
-
-/// How many channels the rest of a file goes over: one on a short link, where nothing waits for an answer.
-pub(super) fn stripes(context: &Context, remaining: u64) -> usize {
-    if !is_long_link(context) || remaining < limits::TRANSFER_STRIPE_MIN_BYTES {
-        return 1;
-    }
-    let useful = remaining / (limits::TRANSFER_STRIPE_MIN_BYTES / 2);
-    usize::try_from(useful)
-        .unwrap_or(usize::MAX)
-        .min(limits::SFTP_CHANNELS_MAX)
-}
-
-/// How many blocks one channel has under way: together they fill the span, and no channel takes the blocks that
-/// another one could carry.
-pub(super) fn in_flight(stripes: usize) -> usize {
-    (limits::SFTP_REQUESTS_MAX / stripes).max(1)
 }

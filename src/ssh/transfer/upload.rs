@@ -10,7 +10,7 @@ use super::remote::{self, Target};
 use super::source::{Found, Source, find};
 use super::upload_blocks::{Blocks, Carried, Failed, copy};
 use super::{
-    Context, Summary, beside, names, policy, tree, tree_upload, upload_end, upload_resume,
+    Context, Summary, beside, lanes, names, policy, tree_upload, upload_end, upload_resume,
 };
 use crate::ssh::sftp::wire::status;
 use crate::ssh::sftp::{Handle, SftpError};
@@ -60,7 +60,7 @@ async fn early_draft(context: &Context, path: &str, source_name: &str) -> Option
     let (directory, name) = names::split(path);
     let spec = &context.spec;
     let guessed = name.is_some_and(|name| looks_like_file(name, source_name));
-    if !guessed || !spec.overwrite || spec.resume || !tree::is_long_link(context) {
+    if !guessed || !spec.overwrite || spec.resume || !lanes::is_long_link(context) {
         return None;
     }
     let path = names::join(directory, &names::temporary(name?));

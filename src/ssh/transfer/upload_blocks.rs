@@ -1,5 +1,6 @@
 //! The blocks of a file on their way to the host, over one channel or several.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -123,10 +124,14 @@ pub(super) async fn copy(
         .collect();
     let first = send(context, &context.sftp, &draft.handle, blocks, None);
     tokio::pin!(first);
+    let syncing = sync_beside(context, blocks, &draft.path, extra);
+    tokio::pin!(syncing);
     let mut carried = Carried::Nothing;
     let mut first_done = false;
     loop {
         tokio::select! {
+            // It only saves time at the end, and has no result.
+            never = &mut syncing => match never {},
             done = &mut first, if !first_done => {
                 carried = carried.and(done?);
                 first_done = true;
@@ -144,6 +149,34 @@ pub(super) async fn copy(
                 "blocks are missing".to_owned(),
             )));
         }
+    }
+}
+
+/// Has the host write to its disk what it has got so far, again and again, over a channel that carries nothing else:
+/// a server process that waits for its disk does nothing else. The sync at the end, which is the one that counts,
+/// then finds little to do.
+async fn sync_beside(context: &Context, blocks: &Blocks, path: &str, extra: usize) -> Infallible {
+    // Where the channels are all in use, or the file is small, there is nothing to be saved.
+    let syncs = (1..limits::SFTP_CHANNELS_MAX - 1).contains(&extra);
+    if syncs && let Some(sftp) = beside::channel(&context.pool).await {
+        tokio::select! {
+            () = context.pool.channels().contended() => {}
+            // The sync at the end tells what went wrong.
+            _ = sync_often(&sftp, blocks, path) => {}
+        }
+    }
+    std::future::pending().await
+}
+
+async fn sync_often(sftp: &Sftp, blocks: &Blocks, path: &str) -> Result<(), SftpError> {
+    let handle = sftp.open_write(path).await?.handle().await?;
+    loop {
+        let next = blocks.window.low() + limits::TRANSFER_SYNC_BYTES;
+        blocks.window.reached(next).await;
+        let Some(syncing) = sftp.sync(&handle).await? else {
+            return Ok(());
+        };
+        syncing.done().await?;
     }
 }
 

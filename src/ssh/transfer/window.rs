@@ -109,11 +109,16 @@ impl Window {
 
     /// Waits until everything has arrived.
     pub(super) async fn done(&self) {
+        self.reached(self.size).await;
+    }
+
+    /// Waits until everything below `offset` has arrived.
+    pub(super) async fn reached(&self, offset: u64) {
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            if self.is_done() {
+            if self.low() >= offset {
                 return;
             }
             moved.await;
