@@ -1,6 +1,7 @@
 //! The binary: reads the command line and starts what it asks for.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
     {
@@ -37,6 +39,14 @@ fn main() -> ExitCode {
     // Local children end with their tasks. A thread may still be blocked in a read of stdin; it is not waited for.
     runtime.shutdown_timeout(limits::RUNTIME_END_TIMEOUT);
     code
+}
+
+/// Threads of the runtime: half of the processors. A call, a connection and a transfer are chains of tasks that wake
+/// each other, which costs least within one thread, and the rest is for ciphers and disks at the other end of a
+/// loopback connection and for what the user runs beside this.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors / 2).max(1)
 }
 
 async fn run(cli: Cli) -> ExitCode {
