@@ -299,9 +299,9 @@ pub const TRANSFER_STRIPE_MIN_BYTES: u64 = 4 * 1024 * 1024;
 pub const TRANSFER_STRIPE_NEAR_MIN_BYTES: u64 = 64 * 1024 * 1024;
 /// Channels that carry a file over a short link; the one that is left has it written to the disk meanwhile.
 pub const TRANSFER_STRIPES_NEAR_MAX: usize = 3;
-/// Blocks of a file under way at once over a short link, all channels together: a millisecond of a fast network, and
-/// few enough to stay in the processors' caches on their way through three processes.
-pub const TRANSFER_BLOCKS_NEAR: usize = 6;
+/// Bytes of a file asked for ahead over a short link, all channels together: more than a gigabit link has on its way,
+/// and few enough to stay in the processors' caches on their way through three processes.
+pub const TRANSFER_NEAR_BYTES: u64 = 3 * 1024 * 1024;
 /// Bytes of a file after which what has arrived is sent to the disk, so that little is left for the end.
 pub const TRANSFER_SYNC_BYTES: u64 = 64 * 1024 * 1024;
 /// Round trip from which a link is long.

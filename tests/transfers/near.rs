@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::common::{eventually, readable_directory};
 use crate::world::{World, content};
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -49,11 +50,20 @@ fn work_of(log: &str) -> Work {
     work
 }
 
+/// A few commands, after which the round trip is known however busy the machine is.
+async fn look_around(world: &mut World) {
+    for _ in 0..10 {
+        let nothing = json!({"command": "true"});
+        world.client.succeed("ssh_exec", nothing).await;
+    }
+}
+
 #[tokio::test]
 async fn a_large_file_goes_over_several_channels_and_is_synced_on_the_way() {
-    let logs = crate::common::readable_directory();
+    let logs = readable_directory();
     let mut world = World::with(&logging(logs.path())).await;
-    let bytes = content(200 * MEBIBYTE);
+    look_around(&mut world).await;
+    let bytes = content(256 * MEBIBYTE);
     fs::write(world.here("a.bin"), &bytes).unwrap();
     world.upload("a.bin", "b.bin", json!({})).await;
     assert!(fs::read(world.there("b.bin")).unwrap() == bytes);
@@ -62,7 +72,7 @@ async fn a_large_file_goes_over_several_channels_and_is_synced_on_the_way() {
     world.client.succeed("ssh_disconnect", close).await;
     let uploaded = || work(logs.path());
     let all = |works: &[Work]| works.iter().map(|work| work.written).sum::<u64>();
-    crate::common::eventually("the processes to end", || {
+    eventually("the processes to end", || {
         all(&uploaded()) == bytes.len() as u64
             && uploaded()
                 .iter()
@@ -77,8 +87,9 @@ async fn a_large_file_goes_over_several_channels_and_is_synced_on_the_way() {
 
 #[tokio::test]
 async fn a_large_file_comes_over_several_channels() {
-    let logs = crate::common::readable_directory();
+    let logs = readable_directory();
     let mut world = World::with(&logging(logs.path())).await;
+    look_around(&mut world).await;
     let bytes = content(100 * MEBIBYTE + 7);
     fs::write(world.there("a.bin"), &bytes).unwrap();
     world.download("a.bin", "b.bin", json!({})).await;
@@ -86,7 +97,7 @@ async fn a_large_file_comes_over_several_channels() {
     let close = json!({"session": "web"});
     world.client.succeed("ssh_disconnect", close).await;
     let read = || work(logs.path()).iter().map(|work| work.read).sum::<u64>();
-    crate::common::eventually("the processes to end", || read() == bytes.len() as u64).await;
+    eventually("the processes to end", || read() == bytes.len() as u64).await;
     let works = work(logs.path());
     assert!(
         works.iter().filter(|work| work.read > 0).count() >= 2,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Outgoing, SftpError, Shared};
+use super::client::{Outgoing, SLOW_FACTOR, SftpError, Shared};
 use super::parse::Parser;
 use crate::limits;
 use crate::ssh::channel::{Channels, Place};
@@ -93,14 +93,15 @@ pub(super) async fn read_all(
     };
     shared.fail(error);
     drop(fails);
-    // The place is free once the server has closed its side too.
+    // The place is free once the server has closed its side too, which it does when its process has ended: one that
+    // is writing to a slow disk takes its time.
     let (running, place) = held;
     let closing = async {
         while let Some(message) = read.wait().await {
             told |= is_end(&message);
         }
     };
-    let _ = timeout(limits::SEND_TIMEOUT, closing).await;
+    let _ = timeout(limits::SFTP_SILENCE * SLOW_FACTOR, closing).await;
     if told {
         running.seen_to_end();
     }

@@ -22,7 +22,7 @@ use crate::ssh::channel::{ChannelError, Channels, Lease};
 use crate::ssh::error::quoted;
 
 /// Times that the limit of silence is stretched for a request that makes the server work.
-const SLOW_FACTOR: u32 = 10;
+pub(super) const SLOW_FACTOR: u32 = 10;
 /// Blocks in the queue that the channel has not taken: one on its way into the window, one behind it.
 const BLOCKS_UNSENT: usize = 2;
 /// Blocks of a server that does not tell its limits: what every server has to take (section 3).
@@ -388,6 +388,11 @@ impl Sftp {
     /// Whether a rename replaces its target in one step.
     pub(crate) fn replaces(&self) -> bool {
         self.has(extension::POSIX_RENAME)
+    }
+
+    /// Whether it can be told to write a file to its disk.
+    pub(crate) fn syncs(&self) -> bool {
+        self.has(extension::FSYNC)
     }
 
     /// Bytes of one read.

@@ -108,7 +108,7 @@ impl Sftp {
 
     /// Writes a file to its disk; nothing where the server does not offer that.
     pub(crate) async fn sync(&self, handle: &Handle) -> Result<Option<Pending>, SftpError> {
-        if !self.has(extension::FSYNC) {
+        if !self.syncs() {
             return Ok(None);
         }
         Ok(Some(self.extended(extension::FSYNC, &[&handle.0]).await?))

@@ -94,6 +94,6 @@ impl Beside {
     }
 }
 
-async fn open_write(sftp: &Sftp, path: &str) -> Option<Handle> {
+pub(super) async fn open_write(sftp: &Sftp, path: &str) -> Option<Handle> {
     sftp.open_write(path).await.ok()?.handle().await.ok()
 }

@@ -298,7 +298,7 @@ async fn verify(
     Ok(())
 }
 
-/// A file of many blocks, over several channels of a long link; or one that claims to be empty.
+/// A file of many blocks, over several channels where that helps; or one that claims to be empty.
 async fn large(
     context: &Context,
     path: &str,

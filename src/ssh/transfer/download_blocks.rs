@@ -58,9 +58,10 @@ async fn fetch_all(
     window: &Window,
     sender: mpsc::Sender<Arrived>,
 ) -> Result<(), TransferError> {
+    let writer = sender.clone();
     let mut others = FuturesUnordered::new();
     let extra = lock(&context.ahead).len();
-    let depth = lanes::depth(context, 1 + extra);
+    let depth = lanes::depth(context, 1 + extra, context.sftp.read_block());
     for _ in 0..extra {
         let sender = sender.clone();
         others.push(async move {
@@ -98,6 +99,8 @@ async fn fetch_all(
         tokio::select! {
             // Channels that are still being opened are not waited for.
             () = window.done() => return Ok(()),
+            // All channels may be waiting for it to make room.
+            () = writer.closed() => return Err(ended()),
             result = &mut first, if !first_done => {
                 result?;
                 first_done = true;
@@ -111,6 +114,11 @@ async fn fetch_all(
             return Ok(());
         }
     }
+}
+
+/// Whoever waits for the writer learns the cause from it.
+fn ended() -> TransferError {
+    TransferError::Internal("the writer ended".to_owned())
 }
 
 /// One channel of several, with the file open on it.
@@ -138,12 +146,16 @@ async fn fetch(
         may_leave,
     } = lane;
     let failed = |error| TransferError::sftp(path, error);
-    let (asked, mut answers) = mpsc::channel(depth);
+    // One more is being taken, and one waits for its place.
+    let (asked, mut answers) = mpsc::channel(depth.saturating_sub(2).max(1));
     let asking = async move {
-        while !(may_leave && context.pool.channels().is_contended()) {
-            let Some(block) = window.next().await else {
-                break;
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = context.pool.channels().contended(), if may_leave => None,
+                next = window.next() => next,
             };
+            let Some(block) = next else { break };
             let pending = sftp.read(handle, block.offset, block.length).await;
             if asked.send((block, pending.map_err(failed)?)).await.is_err() {
                 break;
@@ -160,7 +172,7 @@ async fn fetch(
                 return Err(changed(path, "it became shorter".to_owned()));
             };
             if sender.send((block, pieces)).await.is_err() {
-                return Err(TransferError::Internal("the writer ended".to_owned()));
+                return Err(ended());
             }
         }
         Ok(())

@@ -33,11 +33,9 @@ pub(super) async fn prepare(
     let place = target.clone();
     let made = blocking(move || {
         check_room(&place, version.size)?;
-        let made = new_temporary(&place).and_then(|(file, temporary)| {
-            local::reserve(&file, version.size)?;
-            Ok((file, temporary))
-        });
-        made.map_err(|error| place.failed(&error))
+        let made = new_temporary(&place).map_err(|error| place.failed(&error))?;
+        local::reserve(&made.0, version.size);
+        Ok::<_, TransferError>(made)
     });
     let (file, temporary) = made.await??;
     Ok(Part {

@@ -36,9 +36,9 @@ pub(super) fn count(context: &Context, remaining: u64) -> usize {
     count_on(link(context), remaining)
 }
 
-/// How many blocks each of so many channels has under way.
-pub(super) fn depth(context: &Context, lanes: usize) -> usize {
-    depth_on(link(context), lanes)
+/// How many blocks of this size each of so many channels has under way.
+pub(super) fn depth(context: &Context, lanes: usize, block: u64) -> usize {
+    depth_on(link(context), lanes, block)
 }
 
 fn count_on(link: Link, remaining: u64) -> usize {
@@ -57,12 +57,13 @@ fn count_on(link: Link, remaining: u64) -> usize {
 }
 
 /// Together they fill what may be under way, and no channel takes the blocks that another one could carry.
-fn depth_on(link: Link, lanes: usize) -> usize {
-    let blocks = match link {
-        Link::Short => limits::TRANSFER_BLOCKS_NEAR,
-        Link::Long => limits::SFTP_REQUESTS_MAX,
+fn depth_on(link: Link, lanes: usize, block: u64) -> usize {
+    let bytes = match link {
+        Link::Short => limits::TRANSFER_NEAR_BYTES,
+        Link::Long => limits::TRANSFER_SPAN_BYTES,
     };
-    (blocks / lanes).max(1)
+    let blocks = usize::try_from(bytes / block).unwrap_or(usize::MAX);
+    (blocks.min(limits::SFTP_REQUESTS_MAX) / lanes).max(1)
 }
 
 #[cfg(test)]
@@ -90,14 +91,19 @@ mod tests {
 
     #[test]
     fn channels_share_what_may_be_under_way() {
-        for (link, lanes, blocks) in [
-            (Link::Short, 1, 6),
-            (Link::Short, 3, 2),
-            (Link::Short, 7, 1),
-            (Link::Long, 1, 64),
-            (Link::Long, 4, 16),
+        let (large, small) = (limits::SFTP_BLOCK_MAX_BYTES, 32 * 1024);
+        for (link, lanes, block, blocks) in [
+            (Link::Short, 1, large, 12),
+            (Link::Short, 3, large, 4),
+            (Link::Short, 1, small, 64),
+            (Link::Short, 3, small, 21),
+            (Link::Short, 1, u64::MAX, 1),
+            (Link::Long, 1, large, 64),
+            (Link::Long, 4, large, 16),
+            (Link::Long, 4, small, 16),
         ] {
-            assert_eq!(depth_on(link, lanes), blocks, "{link:?} {lanes}");
+            let depth = depth_on(link, lanes, block);
+            assert_eq!(depth, blocks, "{link:?} {lanes} {block}");
         }
     }
 }

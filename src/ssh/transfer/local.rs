@@ -149,21 +149,16 @@ pub(super) fn set(file: &File, meta: Meta) -> io::Result<()> {
     Ok(futimens(file, &times(meta))?)
 }
 
-/// Has the room of a new file set aside, so that the disk is found too small before it is full, and no write has to
-/// look for room of its own. The file's size stays as it is.
-pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+/// Has the room of a new file set aside, which spares the file system a search at each write. The file's size stays
+/// as it is. Where it cannot be done, writing shows whether there is room.
+pub(super) fn reserve(file: &File, bytes: u64) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{FallocateFlags, fallocate};
-        // Many file systems cannot do it; writing shows what else is wrong.
-        let reserved = fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
-        if let Err(error @ (Errno::NOSPC | Errno::DQUOT)) = reserved {
-            return Err(error.into());
-        }
+        let _ = fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (file, bytes);
-    Ok(())
 }
 
 /// What tells whether a file is still the same.

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rustix::io::{pwritev, retry_on_intr};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::Progress;
 use super::window::{Block, Window};
@@ -29,7 +30,8 @@ pub(super) fn write_blocks(
     window: &Window,
     progress: &Progress,
 ) -> io::Result<()> {
-    let (mut unsynced, syncing) = (0, Arc::new(AtomicBool::new(false)));
+    let mut unsynced = 0;
+    let mut syncing = None;
     let mut blocks = Vec::with_capacity(TOGETHER_MAX);
     while arrived.blocking_recv_many(&mut blocks, TOGETHER_MAX) > 0 {
         // Several channels bring neighbours in any order.
@@ -43,17 +45,28 @@ pub(super) fn write_blocks(
             progress.add_bytes(block.length);
             window.arrived(block);
         }
-        if unsynced >= limits::TRANSFER_SYNC_BYTES && !syncing.swap(true, Ordering::Relaxed) {
+        if unsynced >= limits::TRANSFER_SYNC_BYTES
+            && syncing.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            finish(syncing.take())?;
             unsynced = 0;
-            let (file, syncing) = (Arc::clone(file), Arc::clone(&syncing));
-            // The disk works while the rest is still on its way; the sync at the end is the one that counts.
-            tokio::task::spawn_blocking(move || {
-                let _ = file.sync_data();
-                syncing.store(false, Ordering::Relaxed);
-            });
+            let file = Arc::clone(file);
+            // The disk works while the rest is still on its way, and little is left for the sync at the end.
+            syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
         }
     }
-    Ok(())
+    finish(syncing)
+}
+
+/// Takes the result of a sync: what could not be written is told once for an open file, so the sync at the end might
+/// know nothing of it.
+fn finish(syncing: Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    match syncing {
+        Some(syncing) => Handle::current()
+            .block_on(syncing)
+            .map_err(io::Error::other)?,
+        None => Ok(()),
+    }
 }
 
 /// Writes all pieces, one behind the other.

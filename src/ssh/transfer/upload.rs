@@ -148,7 +148,7 @@ async fn small(
     upload_end::conclude(context, source, &draft.path, size, target).await
 }
 
-/// A file of many blocks, over several channels of a long link.
+/// A file of many blocks, over several channels where that helps.
 async fn large(
     context: &Context,
     source: &Source,

@@ -130,8 +130,11 @@ pub(super) async fn copy(
     let mut first_done = false;
     loop {
         tokio::select! {
-            // It only saves time at the end, and has no result.
-            never = &mut syncing => match never {},
+            // It only saves time at the end: all that it can tell is a failure.
+            failed = &mut syncing => {
+                let Err(failed) = failed;
+                return Err(failed);
+            }
             done = &mut first, if !first_done => {
                 carried = carried.and(done?);
                 first_done = true;
@@ -155,28 +158,43 @@ pub(super) async fn copy(
 /// Has the host write to its disk what it has got so far, again and again, over a channel that carries nothing else:
 /// a server process that waits for its disk does nothing else. The sync at the end, which is the one that counts,
 /// then finds little to do.
-async fn sync_beside(context: &Context, blocks: &Blocks, path: &str, extra: usize) -> Infallible {
-    // Where the channels are all in use, or the file is small, there is nothing to be saved.
-    let syncs = (1..limits::SFTP_CHANNELS_MAX - 1).contains(&extra);
-    if syncs && let Some(sftp) = beside::channel(&context.pool).await {
+async fn sync_beside(
+    context: &Context,
+    blocks: &Blocks,
+    path: &str,
+    extra: usize,
+) -> Result<Infallible, Failed> {
+    // A channel that is not used for the blocks, and a file that is long enough to be worth it.
+    let is_spare = extra + 1 < limits::SFTP_CHANNELS_MAX && context.sftp.syncs();
+    if is_spare
+        && blocks.window.left() >= 2 * limits::TRANSFER_SYNC_BYTES
+        && let Some(sftp) = beside::channel(&context.pool).await
+    {
         tokio::select! {
             () = context.pool.channels().contended() => {}
-            // The sync at the end tells what went wrong.
-            _ = sync_often(&sftp, blocks, path) => {}
+            synced = sync_often(&sftp, blocks, path) => synced?,
         }
     }
     std::future::pending().await
 }
 
-async fn sync_often(sftp: &Sftp, blocks: &Blocks, path: &str) -> Result<(), SftpError> {
-    let handle = sftp.open_write(path).await?.handle().await?;
+async fn sync_often(sftp: &Sftp, blocks: &Blocks, path: &str) -> Result<(), Failed> {
+    let Some(handle) = beside::open_write(sftp, path).await else {
+        return Ok(());
+    };
     loop {
         let next = blocks.window.low() + limits::TRANSFER_SYNC_BYTES;
         blocks.window.reached(next).await;
-        let Some(syncing) = sftp.sync(&handle).await? else {
+        let Ok(Some(syncing)) = sftp.sync(&handle).await else {
             return Ok(());
         };
-        syncing.done().await?;
+        match syncing.done().await {
+            Ok(()) => {}
+            // What could not be written may be told only once, and only here.
+            Err(error @ SftpError::Status(_)) => return Err(Failed::Sftp(error)),
+            // The channel ended; the others go on.
+            Err(_) => return Ok(()),
+        }
     }
 }
 
@@ -224,14 +242,16 @@ async fn send(
     let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
     // A new file of OpenSSH reads as zeros where nothing was written.
     let skips_zeros = sftp.replaces() && !context.spec.resume;
-    let leaves = || busy.is_some() && context.pool.channels().is_contended();
     let sending = async move {
         let mut wrote = false;
         loop {
-            if leaves() {
-                return Ok((wrote, None));
-            }
-            let slot = sftp.slot().await.map_err(Failed::Sftp)?;
+            let slot = tokio::select! {
+                biased;
+                () = context.pool.channels().contended(), if busy.is_some() => {
+                    return Ok((wrote, None));
+                }
+                slot = sftp.slot() => slot.map_err(Failed::Sftp)?,
+            };
             let Some((block, bytes)) = blocks.next().await.map_err(Failed::Other)? else {
                 break;
             };

@@ -125,6 +125,11 @@ impl Window {
         }
     }
 
+    /// Bytes that have not arrived.
+    pub(super) fn left(&self) -> u64 {
+        self.size.saturating_sub(self.low())
+    }
+
     /// Everything below this has arrived.
     pub(super) fn low(&self) -> u64 {
         self.state().low
