@@ -98,7 +98,9 @@ async fn a_key_of_the_agent_logs_in() {
         sshd.kill_sessions().await;
         succeeded(&client.run("true").await);
     }
-    assert_eq!(logged(&sshd, "Accepted publickey"), 6);
+    // Twice for each key, and once more where a reconnect was quick enough to be killed too.
+    let accepted = logged(&sshd, "Accepted publickey");
+    assert!((6..=9).contains(&accepted), "{accepted}");
 }
 
 #[tokio::test]
