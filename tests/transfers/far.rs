@@ -91,15 +91,8 @@ async fn a_server_with_few_channels_gets_the_file_over_those() {
     for sessions in ["MaxSessions 2", "MaxSessions 4"] {
         let mut world = World::far(sessions).await;
         let bytes = content(30 * MEBIBYTE);
-        fs::write(world.here("a.bin"), &bytes).unwrap();
         for _ in 0..2 {
-            world.upload("a.bin", "a.bin", json!({})).await;
-            assert!(fs::read(world.there("a.bin")).unwrap() == bytes);
-            world.download("a.bin", "b.bin", json!({})).await;
-            assert!(fs::read(world.here("b.bin")).unwrap() == bytes);
-            // Warm channels do not stand in the way of commands.
-            let echo = json!({"command": "echo alive"});
-            world.client.succeed("ssh_exec", echo).await;
+            world.there_and_back(&bytes).await;
         }
     }
 }

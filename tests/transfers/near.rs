@@ -110,13 +110,7 @@ async fn a_server_with_few_channels_gets_a_large_file_over_those() {
     for sessions in [1, 2, 3, 4] {
         let mut world = World::with(&format!("MaxSessions {sessions}")).await;
         let bytes = content(130 * MEBIBYTE);
-        fs::write(world.here("a.bin"), &bytes).unwrap();
-        world.upload("a.bin", "a.bin", json!({})).await;
-        assert!(fs::read(world.there("a.bin")).unwrap() == bytes);
-        world.download("a.bin", "b.bin", json!({})).await;
-        assert!(fs::read(world.here("b.bin")).unwrap() == bytes);
-        let echo = json!({"command": "echo alive"});
-        world.client.succeed("ssh_exec", echo).await;
+        world.there_and_back(&bytes).await;
         assert!(world.litter().is_empty(), "{:?}", world.litter());
     }
 }

@@ -136,6 +136,18 @@ impl World {
         result["structuredContent"].clone()
     }
 
+    /// Carries `a.bin` with these bytes to the host and back again; a command works then: warm channels do not stand
+    /// in its way.
+    pub(crate) async fn there_and_back(&mut self, bytes: &[u8]) {
+        fs::write(self.here("a.bin"), bytes).unwrap();
+        self.upload("a.bin", "a.bin", json!({})).await;
+        assert!(fs::read(self.there("a.bin")).unwrap() == bytes);
+        self.download("a.bin", "b.bin", json!({})).await;
+        assert!(fs::read(self.here("b.bin")).unwrap() == bytes);
+        let echo = json!({"command": "echo alive"});
+        self.client.succeed("ssh_exec", echo).await;
+    }
+
     /// An upload that must fail with this code and these words.
     pub(crate) async fn upload_fails(
         &mut self,
