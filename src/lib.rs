@@ -6,13 +6,12 @@
 //!
 //! Layers, each importing only from those to its right:
 //!
-//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`] and [`console`] are leaves.
+//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`] and [`terminal_report`] are leaves.
 //!
 //! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
 
 pub mod actors;
 pub mod cli;
-pub mod console;
 pub mod demo;
 pub mod doctor;
 pub mod error;
@@ -22,5 +21,6 @@ pub mod server;
 pub mod ssh;
 pub mod store;
 pub mod telemetry;
+pub mod terminal_report;
 pub mod text;
 pub mod tools;

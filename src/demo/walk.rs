@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::stage::{Closed, Stage, tail};
 use super::steps::{self, Missed, Outcome, Seen};
-use crate::console::{Mark, Report};
+use crate::terminal_report::{Mark, Report};
 
 /// Sets the stage, walks, and takes everything down again, also when a signal comes in between.
 pub async fn run() -> ExitCode {

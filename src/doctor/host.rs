@@ -263,7 +263,7 @@ fn millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Report;
+    use crate::terminal_report::Report;
 
     #[test]
     fn a_step_that_fails_leaves_the_others_untried() {

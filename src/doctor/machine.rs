@@ -149,7 +149,7 @@ fn temporary_files(directory: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Mark;
+    use crate::terminal_report::Mark;
 
     #[test]
     fn few_open_files_are_a_fault() {

@@ -12,8 +12,8 @@ mod program;
 use std::process::ExitCode;
 
 use crate::cli::Cli;
-use crate::console::{Mark, Report};
 use crate::ssh::resolve::Resolver;
+use crate::terminal_report::{Mark, Report};
 use crate::text::visible_line;
 
 /// Characters of what is said of one thing: an error of `ssh` with its file and line fits.

@@ -7,7 +7,7 @@ mod codec;
 pub mod http;
 mod signals;
 pub mod stdio;
-mod wires;
+mod stdio_pipes;
 
 use std::sync::Arc;
 

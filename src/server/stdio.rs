@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::McpServer;
 use super::codec::{self, Incoming};
 use super::signals::termination;
-use super::wires::{self, Output};
+use super::stdio_pipes::{self, Output};
 use crate::actors::SupervisorHandle;
 use crate::limits;
 
@@ -86,7 +86,7 @@ struct Client {
 impl Default for Client {
     fn default() -> Self {
         Self {
-            stdout: Arc::new(tokio::sync::Mutex::new(wires::output())),
+            stdout: Arc::new(tokio::sync::Mutex::new(stdio_pipes::output())),
             open: Arc::default(),
             input_ended: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -153,7 +153,7 @@ impl Client {
 
 /// Reads lines until the input ends. What is no message is answered here.
 async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleServer>>) {
-    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, wires::input());
+    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stdio_pipes::input());
     let rejections = write_rejections(client.clone());
     loop {
         match codec::read(&mut reader, limits::STDIO_LINE_MAX_BYTES).await {

@@ -28,7 +28,7 @@ pub(crate) const MODULES: [(&str, &[&str]); 16] = [
     ("actors", &["ssh", "store"]),
     ("ssh", &["store"]),
     ("store", &[]),
-    ("doctor", &["ssh", "store", "cli", "console"]),
+    ("doctor", &["ssh", "store", "cli", "terminal_report"]),
     (
         "demo",
         &[
@@ -40,11 +40,11 @@ pub(crate) const MODULES: [(&str, &[&str]); 16] = [
             "cli",
             "telemetry",
             "doctor",
-            "console",
+            "terminal_report",
         ],
     ),
     ("cli", &[]),
-    ("console", &[]),
+    ("terminal_report", &[]),
     ("telemetry", &[]),
     ("error", &[]),
     ("limits", &[]),
@@ -57,7 +57,7 @@ pub(crate) const MODULES: [(&str, &[&str]); 16] = [
 /// Modules that import nothing at all: leaves themselves, and the root, which only declares the others.
 const ISOLATED: [&str; 7] = [
     "cli",
-    "console",
+    "terminal_report",
     "telemetry",
     "error",
     "limits",

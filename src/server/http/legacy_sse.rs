@@ -24,9 +24,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::mcp::too_many;
+use super::mcp_sessions::{Slots, too_many};
 use super::reply;
-use super::sessions::Slots;
 use crate::limits;
 use crate::server::codec;
 

@@ -18,16 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::body;
 use super::legacy_sse::LegacySse;
+use super::mcp_sessions::{BoundedSessions, Slots, too_many};
 use super::reply;
-use super::sessions::{BoundedSessions, Slots};
 use crate::limits;
 use crate::metrics::{self, HttpRejection};
 use crate::server::codec::{self, Incoming};
 
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 const SESSION_ID: &str = "mcp-session-id";
-/// Server error of JSON-RPC 2.0 section 5.1: no room for another client.
-const TOO_MANY_SESSIONS: i32 = -32000;
 
 /// Both transports in front of one handler.
 struct Mcp<S> {
@@ -180,15 +178,4 @@ fn removed(headers: &HeaderMap, message: &RxJsonRpcMessage<RoleServer>) -> Optio
 fn malformed(error: &Value) -> Response<Body> {
     metrics::http_rejected(HttpRejection::Malformed);
     reply::json(StatusCode::BAD_REQUEST, error)
-}
-
-/// The answer to a client for which there is no room.
-pub(super) fn too_many() -> Response<Body> {
-    metrics::http_rejected(HttpRejection::Sessions);
-    let text = format!(
-        "{} MCP sessions are open, which is the limit; end one, or wait until an unused one ends by itself",
-        limits::LEGACY_SESSIONS_MAX
-    );
-    let error = codec::error(TOO_MANY_SESSIONS, &text, None);
-    reply::json(StatusCode::SERVICE_UNAVAILABLE, &error)
 }

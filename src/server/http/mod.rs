@@ -18,10 +18,10 @@ mod health;
 mod legacy_sse;
 mod listen;
 mod mcp;
+mod mcp_sessions;
 mod metrics;
 mod peer;
 mod reply;
-mod sessions;
 mod stall;
 mod token;
 

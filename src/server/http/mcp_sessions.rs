@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
 use futures_core::Stream;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::ServerSseMessage;
@@ -15,7 +17,13 @@ use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::reply;
 use crate::limits;
+use crate::metrics::{self, HttpRejection};
+use crate::server::codec;
+
+/// Server error of JSON-RPC 2.0 section 5.1: no room for another client.
+const TOO_MANY_SESSIONS: i32 = -32000;
 
 /// The sessions of one daemon.
 #[derive(Debug)]
@@ -135,4 +143,15 @@ impl SessionManager for BoundedSessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         Ok(self.inner.resume(id, last_event_id).await?)
     }
+}
+
+/// The answer to a client for which there is no room.
+pub(super) fn too_many() -> Response<Body> {
+    metrics::http_rejected(HttpRejection::Sessions);
+    let text = format!(
+        "{} MCP sessions are open, which is the limit; end one, or wait until an unused one ends by itself",
+        limits::LEGACY_SESSIONS_MAX
+    );
+    let error = codec::error(TOO_MANY_SESSIONS, &text, None);
+    reply::json(StatusCode::SERVICE_UNAVAILABLE, &error)
 }
