@@ -6,7 +6,8 @@
 //!
 //! Layers, each importing only from those to its right:
 //!
-//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`] and [`terminal_report`] are leaves.
+//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`],
+//! [`output`], [`policy`] and [`terminal_report`] are leaves.
 //!
 //! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
 
@@ -17,6 +18,8 @@ pub mod doctor;
 pub mod error;
 pub mod limits;
 pub mod metrics;
+pub mod output;
+pub mod policy;
 pub mod server;
 pub mod ssh;
 pub mod store;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Parser;
 use mcp_ssh_sessions::actors::SupervisorHandle;
 use mcp_ssh_sessions::cli::{Cli, Command};
+use mcp_ssh_sessions::policy::LocalPolicy;
 use mcp_ssh_sessions::server::http::HttpOptions;
 use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
 use mcp_ssh_sessions::ssh::resolve::Resolver;
-use mcp_ssh_sessions::ssh::transfer::LocalPolicy;
 use mcp_ssh_sessions::store::Store;
 use mcp_ssh_sessions::{demo, doctor, limits, server, telemetry};
 

@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::job::record::JobRecord;
 use crate::error::Fate;
+use crate::output::{Output, OutputLimits, Stream};
 use crate::ssh::connection::HostKeyFact;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::kill::KillReport;
 use crate::ssh::shell::Background;
-use crate::store::output::{Output, OutputLimits, Stream};
 use crate::store::{AuthKind, SessionName, SessionSpec};
 
 /// A call of `ssh_connect`.

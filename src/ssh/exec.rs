@@ -18,7 +18,7 @@ use super::connection::Running;
 use super::kill::{self, KillReport};
 use super::pace::Pace;
 use crate::limits;
-use crate::store::output::Stream;
+use crate::output::Stream;
 
 /// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
 const EXTENDED_DATA_STDERR: u32 = 1;

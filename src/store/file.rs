@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, Mode, OFlags};
 
 use super::content::Fault;
-use super::place::{check_directory, check_file, directory_of, resolve};
+use super::location::{check_directory, check_file, directory_of, resolve};
 use super::{StoreContent, StoreError};
 use crate::limits::{STORE_LOCK_POLL, STORE_LOCK_TIMEOUT, STORE_MAX_BYTES};
 

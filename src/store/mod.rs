@@ -1,4 +1,4 @@
-//! What is kept: which sessions there are and how they are reached, and the [`output`] of commands.
+//! The saved sessions: which sessions there are and how they are reached.
 //!
 //! One JSON file, `{"version": 1, "default": name, "sessions": {name: {..}}}`, shared by all processes of a
 //! user. [`Store`] reads it and changes it under a lock; [`StoreContent`] is what stands in it, as typed
@@ -13,8 +13,7 @@ mod content;
 mod error;
 mod file;
 mod json;
-pub mod output;
-mod place;
+mod location;
 mod session_name;
 mod session_spec;
 mod utc_time;

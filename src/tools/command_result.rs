@@ -9,9 +9,9 @@ use super::render::{Block, Show, excerpt, held_back, seconds, terminal_text};
 use super::waiting;
 use crate::actors::report::{CommandReport, Outcome, ShellFacts};
 use crate::limits;
+use crate::output::Stream;
 use crate::ssh::connection::SERVER_DISCONNECTED;
 use crate::ssh::kill::KillReport;
-use crate::store::output::Stream;
 use crate::text::{visible, visible_line};
 
 const RESULT_META: &str = "mcp-ssh-sessions/result";

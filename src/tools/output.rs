@@ -18,7 +18,7 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::report::OutputWatch;
 use crate::error::ErrorCode;
 use crate::limits;
-use crate::store::output::Stream;
+use crate::output::Stream;
 
 /// The tool.
 pub(super) struct Output;

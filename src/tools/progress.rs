@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actors::report::OutputWatch;
 use crate::actors::sftp::report::TransferWatch;
-use crate::store::output::Output;
+use crate::output::Output;
 use crate::text::{visible, visible_line};
 
 /// Time between two notifications.

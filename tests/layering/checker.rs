@@ -5,10 +5,10 @@ use std::fmt;
 use super::paths::{FoundPath, paths};
 
 /// May be imported by every layer.
-const LEAVES: [&str; 4] = ["error", "limits", "text", "metrics"];
+const LEAVES: [&str; 6] = ["error", "limits", "text", "metrics", "output", "policy"];
 
 /// What a top-level module may import of the crate beside itself and [`LEAVES`].
-pub(crate) const MODULES: [(&str, &[&str]); 16] = [
+pub(crate) const MODULES: [(&str, &[&str]); 18] = [
     (
         "main",
         &[
@@ -51,6 +51,9 @@ pub(crate) const MODULES: [(&str, &[&str]); 16] = [
     ("text", &[]),
     // Counts what the others do, in their error codes.
     ("metrics", &[]),
+    // Keeps the output of commands within its limits.
+    ("output", &[]),
+    ("policy", &[]),
     ("lib", &[]),
 ];
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_ssh_sessions::limits;
-use mcp_ssh_sessions::store::output::Stream;
+use mcp_ssh_sessions::output::Stream;
 use mcp_ssh_sessions::tools::render::{Block, excerpt};
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcp_ssh_sessions::actors::report::Outcome;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
-use mcp_ssh_sessions::store::output::Stream;
+use mcp_ssh_sessions::output::Stream;
 use tokio::time::Instant;
 
 use crate::common::sshd::Sshd;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_ssh_sessions::actors::report::ExecRequest;
 use mcp_ssh_sessions::limits;
-use mcp_ssh_sessions::store::output::Stream;
+use mcp_ssh_sessions::output::Stream;
 use tokio::time::Instant;
 
 use crate::common::sshd::Sshd;

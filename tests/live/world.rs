@@ -12,10 +12,10 @@ use mcp_ssh_sessions::actors::report::{
 use mcp_ssh_sessions::actors::{SessionError, SupervisorHandle};
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::limits;
+use mcp_ssh_sessions::output::Stream;
 use mcp_ssh_sessions::ssh::credentials::{Credentials, Secret};
 use mcp_ssh_sessions::ssh::dial::{Dialer, OpenSsh};
 use mcp_ssh_sessions::ssh::resolve::Resolver;
-use mcp_ssh_sessions::store::output::Stream;
 use mcp_ssh_sessions::store::{AuthKind, SessionName, SessionSpec, Store};
 use tokio_util::sync::CancellationToken;
 

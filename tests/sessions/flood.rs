@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
 use mcp_ssh_sessions::limits;
-use mcp_ssh_sessions::store::output::Stream;
+use mcp_ssh_sessions::output::Stream;
 
 use crate::common::ssh_server::FLOOD_LINE;
 use crate::world::{World, answer, command, stdout};

@@ -8,8 +8,8 @@ use mcp_ssh_sessions::actors::job::record::JobRecord;
 use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
+use mcp_ssh_sessions::output::Stream;
 use mcp_ssh_sessions::ssh::exec::Input;
-use mcp_ssh_sessions::store::output::Stream;
 use tokio::time::Instant;
 
 use crate::common::virtually_bounded;

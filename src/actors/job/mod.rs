@@ -26,11 +26,11 @@ use super::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
+use crate::output::Stream;
 use crate::ssh::command::{self, CommandLine};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
 use crate::ssh::kill::KillReport;
 use crate::store::SessionName;
-use crate::store::output::Stream;
 
 /// Bytes of JSON that one byte of output can become: `\\x00` and its escapes.
 const ESCAPE_FACTOR: usize = 6;

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use crate::actors::error::SessionError;
 use crate::actors::report::{CommandReport, Outcome, SharedOutput, ShellFacts};
 use crate::actors::sftp::report::TransferJob;
+use crate::output::{Output, Stream};
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
-use crate::store::output::{Output, Stream};
 
 /// One command.
 #[derive(Debug)]

@@ -57,8 +57,8 @@ impl Shelf {
 mod tests {
     use super::*;
     use crate::actors::job::record::JobParts;
+    use crate::output::Stream;
     use crate::store::SessionName;
-    use crate::store::output::Stream;
     use tokio::sync::mpsc;
 
     fn record(bytes: usize) -> Arc<JobRecord> {

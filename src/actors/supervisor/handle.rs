@@ -20,8 +20,8 @@ use crate::actors::report::{CommandReport, ConnectReport, ConnectRequest, ExecRe
 use crate::actors::session::message::{Place, QueuedExec, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
+use crate::policy::LocalPolicy;
 use crate::ssh::dial::Dialer;
-use crate::ssh::transfer::LocalPolicy;
 use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
 
 /// Look-ups of a session for one call: it may end between its look-up and the question.

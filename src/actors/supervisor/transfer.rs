@@ -12,7 +12,7 @@ use crate::actors::session::message::{QueuedTransfer, SessionMessage};
 use crate::actors::sftp::report::{TransferReport, TransferRequest};
 use crate::error::Fate;
 use crate::limits;
-use crate::ssh::transfer::LocalPolicy;
+use crate::policy::LocalPolicy;
 use crate::store::SessionName;
 
 impl SupervisorHandle {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use memchr::memmem::Finder;
 
 use crate::limits;
-use crate::store::output::Stream;
+use crate::output::Stream;
 
 /// What comes out of a shell.
 #[derive(Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use super::framing::{Event, FrameReader};
 use super::kill::{self, KillReport};
 use super::{command, framing};
 use crate::limits;
-use crate::store::output::Stream;
+use crate::output::Stream;
 
 pub(crate) use self::memory::Memory;
 pub(crate) use self::run::Work;

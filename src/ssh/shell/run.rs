@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::helper::{self, Look, Spared, Target};
 use super::{Background, Memory, Restored, Shell, note_state};
 use crate::limits;
+use crate::output::Stream;
 use crate::ssh::channel::Channels;
 use crate::ssh::command;
 use crate::ssh::exec::{self, End, Finished, Progress};
 use crate::ssh::framing::{self, Event, FrameReader};
 use crate::ssh::kill::{self, KillReport};
 use crate::ssh::pace::Pace;
-use crate::store::output::Stream;
 
 /// Time until a shell that did not seem to be at its command is looked at again.
 const SECOND_LOOK: Duration = Duration::from_secs(2);

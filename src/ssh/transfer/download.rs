@@ -14,10 +14,9 @@ use super::download_blocks::{copy, whole};
 use super::download_part::prepare;
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Meta, Temporary, blocking};
-use super::{
-    Context, Summary, Verify, beside, hash, lock, names, policy, remote, to_disk, tree_download,
-};
+use super::{Context, Summary, Verify, beside, hash, lock, names, remote, to_disk, tree_download};
 use crate::limits;
+use crate::policy;
 use crate::ssh::sftp::Handle;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::download::{Target, Version, new_temporary};
 use super::error::{Side, TransferError};
 use super::local::{self, Temporary, blocking};
-use super::{Context, hash, lock, names, policy};
+use super::{Context, hash, lock, names};
 use crate::limits;
+use crate::policy;
 
 /// A file that is being filled.
 pub(super) struct Part {

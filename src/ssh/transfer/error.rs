@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::error::ErrorCode;
 use crate::limits;
+use crate::policy::PathRefusal;
 use crate::ssh::channel::ChannelError;
 use crate::ssh::sftp::SftpError;
 
@@ -93,6 +94,12 @@ pub enum TransferError {
     /// A defect.
     #[error("the transfer failed inside this program: {0}")]
     Internal(String),
+}
+
+impl From<PathRefusal> for TransferError {
+    fn from(refusal: PathRefusal) -> Self {
+        Self::local(&refusal.path, refusal.reason)
+    }
 }
 
 impl TransferError {

@@ -15,10 +15,10 @@ use tokio::time::{Instant, timeout};
 use super::error::TransferError;
 use super::{Context, local, lock};
 use crate::limits;
+use crate::output::Stream;
 use crate::ssh::command::{quote, token};
 use crate::ssh::exec::{self, Feed, Input};
 use crate::ssh::sftp::Sftp;
-use crate::store::output::Stream;
 
 /// `$0` token, `$1` how many bytes from the beginning, or `all`; the path comes on stdin, so that no shell has to
 /// read it. No single quote, backslash or exclamation mark: every login shell must read the script.
@@ -192,7 +192,7 @@ async fn hash_blocks(
             }
             offset += wanted;
         }
-        Ok(())
+        Ok::<(), TransferError>(())
     };
     let hashing = async {
         let mut hasher = Sha256::new();

@@ -2,7 +2,7 @@
 //!
 //! A file is written to a temporary name beside its target and moved over it when it is whole: whoever looks sees
 //! the old bytes or the new ones. [`upload`] and [`download`] carry one file, [`lanes`] decides over how many channels;
-//! [`tree`] walks and carries many; [`window`] decides which block comes next. [`policy`] says which local
+//! [`tree`] walks and carries many; [`window`] decides which block comes next. [`crate::policy`] says which local
 //! paths are out of reach, [`names`] what a host may call its files, [`local`] writes through open directories.
 //!
 //! All of a transfer runs in one task (only file reads and writes have threads of their own), so that giving up is
@@ -17,7 +17,6 @@ mod hash;
 mod lanes;
 mod local;
 mod names;
-mod policy;
 mod remote;
 mod source;
 mod to_disk;
@@ -38,12 +37,12 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{Side, TransferError, TransferFailure};
-pub use self::policy::LocalPolicy;
 use super::sftp::pool::SftpPool;
 use super::sftp::{Sftp, wire};
 use crate::limits;
 use crate::metrics;
 pub use crate::metrics::Direction;
+use crate::policy::LocalPolicy;
 
 /// How what arrived is compared with what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use rustix::fs::FileType;
 
 use super::error::{Side, TransferError};
 use super::local::{self, Dir, Identity, Meta};
-use super::policy;
 use crate::limits;
+use crate::policy;
 
 /// A local file that is being read.
 #[derive(Debug, Clone)]

@@ -13,8 +13,9 @@ use super::error::TransferError;
 use super::local::{Dir, Meta, Temporary, blocking};
 use super::names::{self, Listed};
 use super::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
-use super::{Context, Summary, policy};
+use super::{Context, Summary};
 use crate::limits;
+use crate::policy;
 use crate::ssh::sftp::Entry;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
 
@@ -63,7 +64,7 @@ async fn walk(context: &Context, root: &str) -> Result<Tree, TransferError> {
             .map(|at| async move {
                 let path = join(root, &at);
                 let entries = tree::list(context, &path, limits::TREE_NAMES_MAX).await?;
-                Ok((at, entries))
+                Ok::<_, TransferError>((at, entries))
             })
             .buffered(LISTINGS_AT_ONCE)
             .try_collect()
@@ -162,7 +163,7 @@ async fn read_links(context: &Context, root: &str, tree: &mut Tree) -> Result<()
                 .map_err(|error| TransferError::sftp(&path, error))?;
             match String::from_utf8(text.to_vec()) {
                 Ok(text) if !text.is_empty() && !text.contains('\0') => {
-                    Ok(Some(LinkNode { text, ..link }))
+                    Ok::<_, TransferError>(Some(LinkNode { text, ..link }))
                 }
                 _ => {
                     context.skip(format!("{path:?}: what the link holds is not UTF-8"));

@@ -13,8 +13,9 @@ use super::local::{self, Dir, blocking};
 use super::remote::{self, Target};
 use super::source::{Refused, Source};
 use super::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
-use super::{Context, Summary, names, policy, upload, upload_end};
+use super::{Context, Summary, names, upload, upload_end};
 use crate::limits;
+use crate::policy;
 use crate::ssh::sftp::SftpError;
 use crate::ssh::sftp::wire::{Kind, kind_of};
 

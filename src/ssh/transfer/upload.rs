@@ -9,9 +9,8 @@ use super::local::blocking;
 use super::remote::{self, Target};
 use super::source::{Found, Source, find};
 use super::upload_blocks::{Blocks, Carried, Failed, copy};
-use super::{
-    Context, Summary, beside, lanes, names, policy, tree_upload, upload_end, upload_resume,
-};
+use super::{Context, Summary, beside, lanes, names, tree_upload, upload_end, upload_resume};
+use crate::policy;
 use crate::ssh::sftp::wire::status;
 use crate::ssh::sftp::{Handle, SftpError};
 

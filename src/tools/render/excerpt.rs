@@ -1,6 +1,6 @@
 //! What to show of a command's output: all of it, or the head and the tail of each stream.
 
-use crate::store::output::{Output, Piece, Stream};
+use crate::output::{Output, Piece, Stream};
 
 use super::Show;
 

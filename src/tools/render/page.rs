@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use regex::bytes::Regex;
 
-use crate::store::output::{Output, Page, Piece, Stream};
+use crate::output::{Output, Page, Piece, Stream};
 use crate::text::visible;
 
 use super::terminal::{ESCAPE_MAX_BYTES, incomplete_escape};
@@ -237,7 +237,7 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::output::OutputLimits;
+    use crate::output::OutputLimits;
     use proptest::prelude::*;
 
     fn output(chunks: &[(Stream, Vec<u8>)]) -> Output {

@@ -4,7 +4,7 @@ use crate::text::visible;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::output::OutputLimits;
+use crate::output::OutputLimits;
 
 /// Writes to one or the other stream: lines, long characters, and bytes that are no text.
 fn writes() -> impl Strategy<Value = Vec<(Stream, Vec<u8>)>> {

@@ -1,97 +1,43 @@
-//! Which local paths a transfer may touch: a model decides what is copied, so some files are out of its reach.
+//! The local paths that a transfer may touch. A model decides about transfers, so some files are out of reach.
 //!
-//! Nothing is written that would run code at the next login or give a program other tools: `~/.ssh`, the store,
-//! start-up files of shells and desktops, configurations of MCP clients. Private keys are not read. Links are
-//! resolved before anything is compared.
+//! Transfers do not write files that run code at the next login or give a program other tools: `~/.ssh`, the
+//! store, start-up files of shells and desktops, configuration files of MCP clients ([`protected`]). Transfers do
+//! not read private keys ([`is_private_key`]). Links are resolved before paths are compared.
+
+mod private_key;
+mod protected;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::TransferError;
+use thiserror::Error;
 
-/// Start-up files below the home directory; a directory stands for all that is in it.
-const STARTUP: &[&str] = &[
-    ".bashrc",
-    ".bash_profile",
-    ".bash_login",
-    ".bash_logout",
-    ".bash_aliases",
-    ".profile",
-    ".zshrc",
-    ".zshenv",
-    ".zprofile",
-    ".zlogin",
-    ".zlogout",
-    ".kshrc",
-    ".mkshrc",
-    ".cshrc",
-    ".tcshrc",
-    ".login",
-    ".logout",
-    ".inputrc",
-    ".pam_environment",
-    ".xinitrc",
-    ".xprofile",
-    ".xsession",
-    ".xsessionrc",
-    ".config/fish",
-    ".config/autostart",
-    ".config/environment.d",
-    ".config/systemd/user",
-    "Library/LaunchAgents",
-];
-
-/// Configurations of MCP clients below the home directory.
-const CLIENTS: &[&str] = &[
-    ".claude",
-    ".claude.json",
-    ".config/Claude",
-    ".config/claude",
-    "Library/Application Support/Claude",
-    ".codex",
-    ".cursor",
-    ".codeium",
-    ".gemini",
-    ".continue",
-    ".config/Code/User/mcp.json",
-    ".config/Code/User/settings.json",
-    "Library/Application Support/Code/User/mcp.json",
-    "Library/Application Support/Code/User/settings.json",
-    ".config/goose",
-    ".config/opencode",
-    ".config/zed",
-];
-
-/// Names that make a client of this directory load tools, wherever they stand: the last parts of a path.
-const CLIENTS_ANYWHERE: &[&str] = &[
-    ".mcp.json",
-    ".cursor/mcp.json",
-    ".vscode/mcp.json",
-    ".claude/settings.json",
-    ".claude/settings.local.json",
-    "claude_desktop_config.json",
-    "mcp_config.json",
-    "cline_mcp_settings.json",
-];
-
-/// Where jobs of the machine are kept.
-const MACHINE: &[&str] = &[
-    "/var/spool/cron",
-    "/etc/crontab",
-    "/etc/cron.d",
-    "/etc/profile",
-    "/etc/profile.d",
-];
+pub use self::private_key::{KEY_HEAD_BYTES, is_private_key};
+use self::protected::{CLIENTS, CLIENTS_ANYWHERE, MACHINE, SSH_PUBLIC, STARTUP};
 
 const CLIENT_FILES: &str = "configurations of MCP clients";
 
-/// How private keys begin.
-const KEY_HEADS: &[&[u8]] = &[b"PuTTY-User-Key-File-", b"SSH PRIVATE KEY FILE FORMAT"];
-/// Bytes in which the head of a key stands.
-pub(super) const KEY_HEAD_BYTES: usize = 128;
+/// A local path that a transfer must not use.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("local {path:?}: {reason}")]
+pub struct PathRefusal {
+    /// The path.
+    pub path: String,
+    /// The rule that refuses the path, and the next step for the user.
+    pub reason: String,
+}
 
-/// The rules of one process.
+impl PathRefusal {
+    fn new(path: &str, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The rules of this process.
 #[derive(Debug, Clone, Default)]
 pub struct LocalPolicy {
     home: Option<PathBuf>,
@@ -101,7 +47,7 @@ pub struct LocalPolicy {
 }
 
 impl LocalPolicy {
-    /// The rules for a home directory and a store.
+    /// Rules for a home directory and a store, without bounds on directories.
     pub fn new(home: Option<PathBuf>, store: Option<PathBuf>) -> Self {
         Self {
             home,
@@ -111,27 +57,27 @@ impl LocalPolicy {
         }
     }
 
-    /// Transfers stay below these directories; none means that there is no such bound.
+    /// Keeps transfers below these directories; an empty list sets no bound.
     #[must_use]
     pub fn with_roots(mut self, roots: Vec<PathBuf>) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Relative paths are refused: a daemon's working directory means nothing to its clients.
+    /// Refuses relative paths: a daemon's working directory means nothing to its clients.
     #[must_use]
     pub fn without_relative_paths(mut self) -> Self {
         self.refuses_relative = true;
         self
     }
 
-    /// The path that a parameter means: `~` is the home directory.
-    pub(super) fn expand(&self, given: &str) -> Result<PathBuf, TransferError> {
+    /// The path that a parameter of a tool means. A leading `~` stands for the home directory.
+    pub fn expand(&self, given: &str) -> Result<PathBuf, PathRefusal> {
         if given.is_empty() {
-            return Err(TransferError::local(given, "the path is empty"));
+            return Err(PathRefusal::new(given, "the path is empty"));
         }
         if given.contains('\0') {
-            return Err(TransferError::local(given, "a path cannot hold a NUL byte"));
+            return Err(PathRefusal::new(given, "a path cannot hold a NUL byte"));
         }
         let rest = match given {
             "~" => Some(""),
@@ -139,7 +85,7 @@ impl LocalPolicy {
         };
         if let Some(rest) = rest {
             let home = self.home.as_ref().ok_or_else(|| {
-                TransferError::local(
+                PathRefusal::new(
                     given,
                     "HOME is not set, so ~ means nothing; give the whole path",
                 )
@@ -149,25 +95,25 @@ impl LocalPolicy {
         let path = PathBuf::from(given);
         if path.is_relative() && self.refuses_relative {
             let reason = "the server has no working directory of yours; give the whole path, or begin with ~/";
-            return Err(TransferError::local(given, reason));
+            return Err(PathRefusal::new(given, reason));
         }
         Ok(path)
     }
 
-    /// Whether this path, whose directory is resolved, may be written.
-    pub(super) fn check_target(&self, path: &Path) -> Result<(), TransferError> {
+    /// Checks that a transfer may write this path, whose directory is resolved.
+    pub fn check_target(&self, path: &Path) -> Result<(), PathRefusal> {
         let rules = self.rules();
         rules.check(path)?;
-        // What a link in the way leads to counts too.
+        // The path may be a link: its destination is checked too.
         rules.check(&resolved(path))
     }
 
-    /// The rules with their links resolved, for many paths.
-    pub(super) fn rules(&self) -> Rules {
+    /// The rules with their links resolved once, to check many paths.
+    pub fn rules(&self) -> Rules {
         let mut protected = Vec::new();
-        let mut add = |path: PathBuf, what| {
-            protected.push((resolved(&path), what));
-            protected.push((path, what));
+        let mut add = |path: PathBuf, kind| {
+            protected.push((resolved(&path), kind));
+            protected.push((path, kind));
         };
         if let Some(home) = &self.home {
             add(home.join(".ssh"), "files of ~/.ssh");
@@ -193,26 +139,21 @@ impl LocalPolicy {
     }
 }
 
-/// The rules of a moment: nothing is looked up on the disk any more.
+/// The rules with links resolved; a check does not look at the disk again.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub struct Rules {
     protected: Vec<(PathBuf, &'static str)>,
-    /// `~/.ssh`.
     ssh: Option<PathBuf>,
     store: Option<PathBuf>,
     roots: Vec<PathBuf>,
 }
 
 impl Rules {
-    /// Whether this path, whose links are resolved, may be read.
-    pub(super) fn check_source(&self, path: &Path) -> Result<(), TransferError> {
+    /// Checks that a transfer may read this path, whose links are resolved.
+    pub fn check_source(&self, path: &Path) -> Result<(), PathRefusal> {
         self.check_roots(path)?;
         let is_public = |name: &OsStr| {
-            name.as_bytes().ends_with(b".pub")
-                || matches!(
-                    name.as_bytes(),
-                    b"config" | b"known_hosts" | b"authorized_keys"
-                )
+            name.as_bytes().ends_with(b".pub") || SSH_PUBLIC.iter().any(|public| name == *public)
         };
         let secret = self.ssh.as_ref().is_some_and(|ssh| path.starts_with(ssh))
             && path.file_name().is_some_and(|name| !is_public(name))
@@ -220,29 +161,30 @@ impl Rules {
         if secret {
             let reason =
                 "files of ~/.ssh are not uploaded, except public keys, config and known_hosts";
-            return Err(TransferError::local(&shown(path), reason));
+            return Err(PathRefusal::new(&shown(path), reason));
         }
         Ok(())
     }
 
-    /// Whether this path, whose links are resolved, may be written.
-    pub(super) fn check(&self, path: &Path) -> Result<(), TransferError> {
+    /// Checks that a transfer may write this path, whose links are resolved.
+    pub fn check(&self, path: &Path) -> Result<(), PathRefusal> {
         self.check_roots(path)?;
-        match self.reason(path) {
+        match self.protection_of(path) {
             None => Ok(()),
-            Some(what) => {
+            Some(kind) => {
                 let reason = format!(
-                    "{what} are not written by transfers; choose another path, the user can move the file"
+                    "{kind} are not written by transfers; choose another path, the user can move the file"
                 );
-                Err(TransferError::local(&shown(path), reason))
+                Err(PathRefusal::new(&shown(path), reason))
             }
         }
     }
 
-    fn reason(&self, path: &Path) -> Option<&'static str> {
+    /// The kind of protected file that the path belongs to.
+    fn protection_of(&self, path: &Path) -> Option<&'static str> {
         let covering = |(base, _): &&(PathBuf, &str)| starts_with(path, base);
-        if let Some((_, what)) = self.protected.iter().find(covering) {
-            return Some(what);
+        if let Some((_, kind)) = self.protected.iter().find(covering) {
+            return Some(kind);
         }
         if self
             .store
@@ -255,7 +197,7 @@ impl Rules {
         anywhere.then_some(CLIENT_FILES)
     }
 
-    fn check_roots(&self, path: &Path) -> Result<(), TransferError> {
+    fn check_roots(&self, path: &Path) -> Result<(), PathRefusal> {
         let is_below = |root: &PathBuf| path.starts_with(root);
         if self.roots.is_empty() || self.roots.iter().any(is_below) {
             return Ok(());
@@ -265,40 +207,23 @@ impl Rules {
             "transfers stay below {} (--local-root)",
             roots.join(" and ")
         );
-        Err(TransferError::local(&shown(path), reason))
+        Err(PathRefusal::new(&shown(path), reason))
     }
 }
-
-/// Whether the beginning of a file is that of a private key.
-pub(super) fn is_private_key(head: &[u8]) -> bool {
-    let line = head
-        .split(|byte| *byte == b'\n')
-        .find(|line| !line.trim_ascii().is_empty() && *line != b"\xef\xbb\xbf");
-    let line = line.unwrap_or_default().trim_ascii();
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let is_pem = line.starts_with(b"-----BEGIN ")
-        && line
-            .windows(PEM_WORDS.len())
-            .any(|window| window == PEM_WORDS);
-    let is_ssh2 = line.starts_with(b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY");
-    is_pem || is_ssh2 || KEY_HEADS.iter().any(|key| line.starts_with(key))
-}
-
-const PEM_WORDS: &[u8] = b"PRIVATE KEY-----";
 
 #[cfg(not(target_os = "macos"))]
 fn starts_with(path: &Path, base: &Path) -> bool {
     path.starts_with(base)
 }
 
-/// File systems there usually ignore case.
+/// Ignores case, as most file systems of macOS do.
 #[cfg(target_os = "macos")]
 fn starts_with(path: &Path, base: &Path) -> bool {
     let lower = |path: &Path| PathBuf::from(path.to_string_lossy().to_lowercase());
     lower(path).starts_with(lower(base))
 }
 
-/// The store's lock and temporary files stand beside it and begin with its name.
+/// Whether a path is the store, its lock or a temporary file of the store: those begin with the store's name.
 fn is_beside(store: &Path, path: &Path) -> bool {
     let (Some(name), Some(other)) = (store.file_name(), path.file_name()) else {
         return false;
@@ -307,14 +232,14 @@ fn is_beside(store: &Path, path: &Path) -> bool {
     begins && path.parent() == store.parent()
 }
 
-/// A path with its links resolved as far as it exists.
-pub(super) fn resolved(path: &Path) -> PathBuf {
+/// A path with the links of its existing part resolved.
+pub fn resolved(path: &Path) -> PathBuf {
     if let Ok(real) = path.canonicalize() {
         return real;
     }
     match (path.parent(), path.components().next_back()) {
         (Some(parent), Some(Component::Normal(name))) => resolved(parent).join(name),
-        // What does not exist is no link, so that its parent is the one that is written.
+        // A component that does not exist is no link, so `..` leads to the parent as written.
         (Some(parent), Some(Component::ParentDir)) => {
             let mut above = resolved(parent);
             above.pop();
@@ -324,8 +249,8 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// A path for a message.
-pub(super) fn shown(path: &Path) -> String {
+/// A path as text for messages.
+pub fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
@@ -341,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_run_code_or_add_tools_is_not_written() {
+    fn files_that_run_code_or_add_tools_are_not_written() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().canonicalize().unwrap();
         std::fs::create_dir(home.join(".ssh")).unwrap();
@@ -393,31 +318,6 @@ mod tests {
                 .check_source(Path::new("/etc/hostname"))
                 .is_err()
         );
-    }
-
-    #[test]
-    fn private_keys_are_known_by_their_beginning() {
-        let keys: [&[u8]; 7] = [
-            b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
-            b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED",
-            b"\n  -----BEGIN PRIVATE KEY-----\r\n",
-            b"-----BEGIN ENCRYPTED PRIVATE KEY-----",
-            b"PuTTY-User-Key-File-3: ssh-ed25519",
-            b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
-            b"\xef\xbb\xbf-----BEGIN EC PRIVATE KEY-----\n",
-        ];
-        for key in keys {
-            assert!(is_private_key(key), "{}", String::from_utf8_lossy(key));
-        }
-        let others: [&[u8]; 4] = [
-            b"",
-            b"ssh-ed25519 AAAA me@here",
-            b"-----BEGIN CERTIFICATE-----\n",
-            b"how to make a -----BEGIN PRIVATE KEY----- line\n",
-        ];
-        for other in others {
-            assert!(!is_private_key(other), "{}", String::from_utf8_lossy(other));
-        }
     }
 
     #[test]
