@@ -18,10 +18,12 @@
 //! handler waits for the network: it starts a task and the task comes back as a message. Handles are the only
 //! door into this module, and nobody outside builds a message by hand.
 
-mod call;
 mod error;
 pub mod job;
+pub mod output;
 pub mod report;
+pub mod request;
+mod rpc;
 pub mod session;
 pub mod sftp;
 pub(crate) mod shell;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::error::ToolError;
 use super::record::ConnectRecord;
 use super::{Call, Hints, Tool, parameters, record, schema};
-use crate::actors::report::ConnectRequest;
+use crate::actors::request::ConnectRequest;
 use crate::limits;
 use crate::ssh::credentials::{Credentials, Secret};
 use crate::ssh::target::Target;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::error::ToolError;
 use super::{Call, Hints, Tool, command_result, parameters, progress};
 use crate::actors::SessionError;
-use crate::actors::report::{ExecRequest, OutputWatch};
+use crate::actors::output::OutputWatch;
+use crate::actors::request::ExecRequest;
 use crate::limits;
 
 /// The tool.

@@ -15,7 +15,7 @@ use super::render::{self, Block, PageView};
 use super::{Call, Hints, Tool, exec, parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
-use crate::actors::report::OutputWatch;
+use crate::actors::output::OutputWatch;
 use crate::error::ErrorCode;
 use crate::limits;
 use crate::output::Stream;

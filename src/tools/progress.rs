@@ -8,8 +8,8 @@ use rmcp::service::RequestContext;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::actors::report::OutputWatch;
-use crate::actors::sftp::report::TransferWatch;
+use crate::actors::output::OutputWatch;
+use crate::actors::request::TransferWatch;
 use crate::output::Output;
 use crate::text::{visible, visible_line};
 

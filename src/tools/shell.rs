@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::error::ToolError;
 use super::{Call, Hints, Tool, command_result, exec, parameters, progress};
-use crate::actors::report::{ExecRequest, OutputWatch};
+use crate::actors::output::OutputWatch;
+use crate::actors::request::ExecRequest;
 use crate::limits;
 
 /// The tool.

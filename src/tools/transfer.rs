@@ -12,7 +12,9 @@ use super::error::ToolError;
 use super::render::seconds;
 use super::{Call, parameters, progress, record};
 use crate::actors::job::record::JobRecord;
-use crate::actors::sftp::report::{TransferJob, TransferReport, TransferRequest, TransferWatch};
+use crate::actors::job::report::TransferReport;
+use crate::actors::job::transfer::TransferJob;
+use crate::actors::request::{TransferRequest, TransferWatch};
 use crate::ssh::transfer::{Direction, Summary, TransferError, TransferSpec, Verify};
 use crate::text::visible_line;
 

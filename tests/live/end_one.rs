@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{CommandReport, ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::job::report::CommandReport;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::Fate;
 use mcp_ssh_sessions::ssh::kill::KillReport;
 use tokio::task::JoinSet;

@@ -5,7 +5,8 @@ use std::fs;
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::{CommandReport, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::job::report::CommandReport;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use tokio::time::{Instant, sleep};
 

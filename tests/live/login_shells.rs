@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::ssh::kill::KillReport;
 

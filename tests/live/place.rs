@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use mcp_ssh_sessions::actors::report::ExecRequest;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 
 use crate::common::sshd::Sshd;
@@ -83,7 +83,7 @@ async fn a_directory_that_cannot_be_entered_runs_nothing() {
         .await;
     assert_eq!(
         status_1.outcome,
-        mcp_ssh_sessions::actors::report::Outcome::Exited(1)
+        mcp_ssh_sessions::actors::job::outcome::Outcome::Exited(1)
     );
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 
 use crate::common::sshd::Sshd;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::ExecRequest;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
 use tokio::time::Instant;

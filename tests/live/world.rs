@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{
-    CommandReport, ConnectReport, ConnectRequest, ExecRequest, Outcome, OutputWatch, SessionStatus,
-};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::job::report::CommandReport;
+use mcp_ssh_sessions::actors::output::OutputWatch;
+use mcp_ssh_sessions::actors::report::{ConnectReport, SessionStatus};
+use mcp_ssh_sessions::actors::request::{ConnectRequest, ExecRequest};
 use mcp_ssh_sessions::actors::{SessionError, SupervisorHandle};
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::limits;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits::{JOBS_QUEUED_MAX, JOBS_RUNNING_MAX, WAIT_MAX};
 use tokio::time::Instant;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::ExecRequest;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 

@@ -1,7 +1,7 @@
 //! Which session is meant when none is named.
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::ConnectRequest;
+use mcp_ssh_sessions::actors::request::ConnectRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 
 use crate::common::virtually_bounded;

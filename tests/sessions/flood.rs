@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{CommandReport, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::job::report::CommandReport;
 use mcp_ssh_sessions::limits;
 
 use crate::world::{World, answer, name, request, settle};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::ConnectRequest;
+use mcp_ssh_sessions::actors::request::ConnectRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::limits::{
     AUTH_TIMEOUT, CONNECT_TIMEOUT_DEFAULT, CONNECT_TIMEOUT_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,

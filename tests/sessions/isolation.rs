@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::Outcome;
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::actors::job::record::JobRecord;
-use mcp_ssh_sessions::actors::report::{ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{ConnectRequest, ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::request::{ConnectRequest, ExecRequest};
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::{CommandReport, ExecRequest, Outcome};
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
+use mcp_ssh_sessions::actors::job::report::CommandReport;
+use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits::{
     KILL_TIMEOUT, SHELL_LOOK_AFTER, SHELL_RETURN_TIMEOUT, SHELL_START_TIMEOUT,

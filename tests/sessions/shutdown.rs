@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::SessionError;
-use mcp_ssh_sessions::actors::report::Outcome;
+use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::report::{
-    CommandReport, ConnectReport, ConnectRequest, ExecRequest, OutputWatch, SessionStatus,
-};
+use mcp_ssh_sessions::actors::job::report::CommandReport;
+use mcp_ssh_sessions::actors::output::OutputWatch;
+use mcp_ssh_sessions::actors::report::{ConnectReport, SessionStatus};
+use mcp_ssh_sessions::actors::request::{ConnectRequest, ExecRequest};
 use mcp_ssh_sessions::actors::supervisor::handle::DisconnectReport;
 use mcp_ssh_sessions::actors::supervisor::list::SessionList;
 use mcp_ssh_sessions::actors::{SessionError, SupervisorHandle};

@@ -4,10 +4,14 @@
 //! the channel and drains it ([`task`]); the actor decides who is told what, and when; the [`mod@record`] is what
 //! remains when both are gone.
 
+pub(crate) mod deadlines;
+pub(crate) mod message;
+pub mod outcome;
 pub mod record;
-pub(crate) mod shelf;
+pub mod report;
+pub(crate) mod retention;
 mod task;
-mod watch;
+pub mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +20,16 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::deadlines::Deadlines;
+use self::message::{JobMessage, TaskEnd};
+use self::outcome::Outcome;
 use self::record::{Ended, JobParts, JobRecord};
+use self::report::CommandReport;
+pub(crate) use self::task::Route;
 use self::task::Task;
-pub(crate) use self::task::{TaskEnd, Way};
-pub(crate) use self::watch::Watch;
 use super::error::SessionError;
-use super::report::{CommandReport, ExecRequest, Outcome};
-use super::session::message::{Place, QueuedExec, SessionMessage};
+use super::request::{ExecReply, ExecRequest, QueuedExec, RunIn};
+use super::session::message::SessionMessage;
 use crate::error::Fate;
 use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
@@ -35,39 +42,13 @@ use crate::store::SessionName;
 /// Bytes of JSON that one byte of output can become: `\\x00` and its escapes.
 const ESCAPE_FACTOR: usize = 6;
 
-/// Answer to an `ssh_exec`.
-pub(crate) type ExecReply = RpcReplyPort<Result<CommandReport, SessionError>>;
-
-/// What a job is told.
-#[derive(Debug)]
-pub(crate) enum JobMessage {
-    /// End the command and answer when it is gone.
-    Stop {
-        /// Answered with nothing: the end itself is what counts.
-        reply: RpcReplyPort<()>,
-    },
-    /// The caller gave up.
-    CallerCancelled,
-    /// The caller has waited for as long as it wanted.
-    WaitOver,
-    /// The command has run for as long as it may.
-    TimeoutOver {
-        /// The time that it had.
-        after: Duration,
-    },
-    /// The exec request went out.
-    Sent,
-    /// The task has come to its end.
-    Ended(TaskEnd),
-}
-
 /// Everything a job needs.
 pub(crate) struct JobArguments {
     pub(crate) session: ActorRef<SessionMessage>,
     pub(crate) number: u64,
     pub(crate) exec: QueuedExec,
     pub(crate) line: CommandLine,
-    pub(crate) way: Way,
+    pub(crate) route: Route,
     pub(crate) record: Arc<JobRecord>,
     pub(crate) ends: RecordEnds,
 }
@@ -121,7 +102,7 @@ impl Actor for JobActor {
             .watch
             .set(arguments.record.output.clone());
         let request = &arguments.exec.request;
-        let watch = Watch {
+        let watch = Deadlines {
             cancel: request.cancel.clone(),
             wait_until: arguments.exec.received + request.wait,
             timeout: request.timeout,
@@ -129,7 +110,7 @@ impl Actor for JobActor {
         watch.tell(myself.clone(), ended.clone());
         let task = Task {
             job: myself,
-            way: arguments.way,
+            route: arguments.route,
             line: arguments.line.line,
             terminal: arguments.exec.request.pty.then(Terminal::default),
             stop: stop.clone(),
@@ -382,8 +363,8 @@ fn counted_as(outcome: Result<&Outcome, &SessionError>) -> CommandOutcome {
 }
 
 /// The command line of a request, with a fresh token. In a shell it is the command itself.
-pub(crate) fn prepare(request: &ExecRequest, place: Place) -> Result<CommandLine, SessionError> {
-    if place == Place::Shell {
+pub(crate) fn prepare(request: &ExecRequest, run_in: RunIn) -> Result<CommandLine, SessionError> {
+    if run_in == RunIn::Shell {
         return Ok(command::shell_line(&request.command)?);
     }
     Ok(command::command_line(
@@ -412,7 +393,7 @@ pub(crate) fn record(
         command: exec.request.command.clone(),
         cwd: exec.request.cwd.clone(),
         pty: exec.request.pty,
-        in_shell: exec.place == Place::Shell,
+        in_shell: exec.run_in == RunIn::Shell,
         reconnected: exec.reconnected,
         input: exec.request.interactive.then_some(sender),
         signals,
@@ -431,5 +412,5 @@ pub(crate) fn record(
 pub(crate) async fn stop(job: &ActorRef<JobMessage>) {
     let limit = limits::KILL_TIMEOUT + Duration::from_secs(1);
     // A job that is gone has stopped.
-    let _ = super::call::call_within(job, limit, |reply| JobMessage::Stop { reply }).await;
+    let _ = super::rpc::call_within(job, limit, |reply| JobMessage::Stop { reply }).await;
 }

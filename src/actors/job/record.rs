@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::error::SessionError;
-use crate::actors::report::{CommandReport, Outcome, SharedOutput, ShellFacts};
-use crate::actors::sftp::report::TransferJob;
+use crate::actors::job::outcome::{Outcome, ShellFacts};
+use crate::actors::job::transfer::TransferJob;
+use crate::actors::output::SharedOutput;
 use crate::output::{Output, Stream};
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
@@ -34,7 +35,7 @@ pub struct JobRecord {
     /// It runs in the session's shell.
     pub in_shell: bool,
     /// What there is to say of that shell.
-    shell: Mutex<Option<ShellFacts>>,
+    pub(super) shell: Mutex<Option<ShellFacts>>,
     /// The session had to connect for it.
     pub(crate) reconnected: bool,
     /// It is no command but a transfer.
@@ -206,31 +207,6 @@ impl JobRecord {
     pub fn signal(&self, name: &'static str) -> bool {
         self.signals.try_send(name).is_ok()
     }
-
-    /// The command as it stands now, or why it never ran.
-    pub fn report(self: &Arc<Self>) -> Result<CommandReport, SessionError> {
-        let (outcome, elapsed, held_by_background) = match self.ended() {
-            Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
-            None => (Outcome::Running, self.running_for(), false),
-        };
-        let shell = lock(&self.shell).clone();
-        Ok(CommandReport {
-            session: self.session.clone(),
-            job: self.name.clone(),
-            record: Some(Arc::clone(self)),
-            outcome,
-            elapsed,
-            cwd: match &shell {
-                Some(facts) => facts.cwd.clone(),
-                None => self.cwd.clone(),
-            },
-            shell,
-            output: self.output.clone(),
-            pty: self.pty,
-            held_by_background,
-            reconnected: self.reconnected,
-        })
-    }
 }
 
 impl Marks {
@@ -243,6 +219,6 @@ impl Marks {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

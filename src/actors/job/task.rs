@@ -9,36 +9,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::JobMessage;
+use super::message::{JobMessage, TaskEnd};
 use super::record::JobRecord;
 use crate::actors::shell::{Served, ShellMessage, ShellWork};
 use crate::ssh::channel::{ChannelError, Channels};
-use crate::ssh::exec::{self, Feed, Finished, Input, Terminal};
+use crate::ssh::exec::{self, Feed, Input, Terminal};
 use crate::ssh::shell::{OpenError, Work};
-use crate::ssh::transfer::{Summary, TransferFailure};
-
-/// How the task ended.
-#[derive(Debug)]
-pub(crate) enum TaskEnd {
-    /// The link was dead before the request went out: it may be sent over another one.
-    NotSent(String),
-    /// No channel could be had.
-    NoChannel(ChannelError),
-    /// It was given up before it was sent.
-    GivenUp,
-    /// The command ran.
-    Finished(Finished),
-    /// There is no shell for it: nothing was sent.
-    NoShell(OpenError),
-    /// Not a command: a transfer ended (see `actors/sftp`).
-    Transferred(Box<Result<Summary, TransferFailure>>),
-    /// A defect of this program: what became of the command is unknown.
-    Failed,
-}
 
 /// Where a command goes.
 #[derive(Clone)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     /// To a channel of its own.
     Channel(Arc<Channels>),
     /// To the session's shell.
@@ -48,7 +28,7 @@ pub(crate) enum Way {
 /// What the task works with.
 pub(super) struct Task {
     pub(super) job: ActorRef<JobMessage>,
-    pub(super) way: Way,
+    pub(super) route: Route,
     pub(super) line: String,
     pub(super) terminal: Option<Terminal>,
     pub(super) stop: CancellationToken,
@@ -74,10 +54,10 @@ impl Task {
     }
 
     async fn work(self) -> TaskEnd {
-        match self.way.clone() {
+        match self.route.clone() {
             // Boxed: what a channel needs is large, and every command would carry room for it around.
-            Way::Channel(channels) => Box::pin(self.work_on(&channels)).await,
-            Way::Shell(shell) => self.work_in(&shell).await,
+            Route::Channel(channels) => Box::pin(self.work_on(&channels)).await,
+            Route::Shell(shell) => self.work_in(&shell).await,
         }
     }
 

@@ -104,19 +104,19 @@ impl SessionState {
         self.watch(&connection);
         let channels = Channels::new(Arc::clone(&connection));
         let sftp = SftpPool::new(Arc::clone(&channels));
-        self.link = Link::Ready(Up {
+        let up = Up {
+            generation: self.generation,
             connection,
             channels,
             sftp,
             since: Instant::now(),
-        });
-        self.queue.note_reconnected();
-        self.shell.queue.note_reconnected();
+        };
+        self.work.link_came_up(&up);
+        self.link = Link::Ready(up);
         for reply in std::mem::take(&mut self.connects) {
             let _ = reply.send(self.report(false, took));
         }
-        self.sweep_litter();
-        self.pump().await;
+        self.work.start_waiting(self.link.up()).await;
     }
 
     /// Comes back as [`SessionMessage::ConnectionLost`].
@@ -201,7 +201,7 @@ impl SessionState {
         for reply in std::mem::take(&mut self.connects) {
             let _ = reply.send(Err(failure.clone()));
         }
-        self.fail_queue(&failure);
+        self.work.refuse_waiting(&failure);
     }
 
     /// Waits out the delay; comes back as [`SessionMessage::RetryDue`].
@@ -238,13 +238,7 @@ impl SessionState {
         }
         match delay {
             // Somebody is waiting: now is the time.
-            Some(_)
-                if self.queue.has_callers()
-                    || self.shell.queue.has_callers()
-                    || self.transfers.has_callers() =>
-            {
-                self.dial()
-            }
+            Some(_) if self.work.has_callers() => self.dial(),
             Some(delay) => self.back_off(error, delay),
             None => self.link = Link::Dormant { error },
         }
@@ -257,11 +251,12 @@ impl SessionState {
         self.stop_dialling();
         if let Link::Ready(up) = std::mem::replace(&mut self.link, Link::Saved) {
             let jobs = self
+                .work
                 .jobs_to_stop()
                 .into_iter()
                 .map(|(_, job)| job)
                 .collect();
-            self.shell.let_go();
+            self.work.shell.let_go();
             tokio::spawn(async move {
                 super::jobs::stop_all(jobs).await;
                 up.connection.close().await;
@@ -280,7 +275,6 @@ impl SessionState {
     /// Ends the jobs, then the link. Calls that wait are answered, and the session stays saved.
     pub(super) fn disconnect(&mut self, reply: RpcReplyPort<Vec<String>>) {
         self.generation += 1;
-        self.epoch += 1;
         self.outage = None;
         self.stop_dialling();
         self.past = Past::Saved;
@@ -294,10 +288,10 @@ impl SessionState {
         for connect in std::mem::take(&mut self.connects) {
             let _ = connect.send(Err(ended.clone()));
         }
-        self.fail_queue(&ended);
-        let jobs = self.jobs_to_stop();
+        self.work.send_all_away(&ended);
+        let jobs = self.work.jobs_to_stop();
         // Like a password: what it remembers lives as long as its session is meant to be up.
-        self.shell.forget();
+        self.work.shell.forget();
         tokio::spawn(async move {
             let (names, stops): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
             super::jobs::stop_all(stops).await;
@@ -311,20 +305,20 @@ impl SessionState {
     /// The process ends: the host is told to end everything of ours, and goes on with that by itself.
     pub(super) fn shut_down(&mut self, reply: RpcReplyPort<()>) {
         self.generation += 1;
-        self.epoch += 1;
         self.stop_dialling();
         let jobs = self
+            .work
             .jobs_to_stop()
             .into_iter()
             .map(|(_, job)| job)
             .collect();
-        let transfers = self.transfers_to_stop();
+        let transfers = self.work.transfers_to_stop();
         let link = std::mem::replace(&mut self.link, Link::Saved);
         let ended = SessionError::ShuttingDown;
         for connect in std::mem::take(&mut self.connects) {
             let _ = connect.send(Err(ended.clone()));
         }
-        self.fail_queue(&ended);
+        self.work.send_all_away(&ended);
         tokio::spawn(async move {
             if let Link::Ready(up) = link {
                 // Before their servers are ended with everything else: they have files to remove.

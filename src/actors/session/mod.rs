@@ -12,9 +12,8 @@ mod reconnect;
 mod shell;
 mod state;
 mod transfers;
+mod work;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,18 +21,15 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::message::{ConnectReply, JobEntry, SessionMessage};
-use self::queue::Queue;
+use self::message::SessionMessage;
 use self::reconnect::Reconnect;
-use self::shell::ShellSlot;
 use self::state::{Link, OnDemand, Past};
-use self::transfers::Transfers;
+use self::work::{Admitted, Work};
 use super::error::SessionError;
-use super::job::record::JobRecord;
-use super::job::shelf::Shelf;
-use super::report::{ConnectReport, ConnectRequest, JobStatus, SessionStatus};
+use super::job::retention::Retention;
+use super::report::{ConnectReport, SessionStatus};
+use super::request::{ConnectReply, ConnectRequest, QueuedExec};
 use super::supervisor::message::SupervisorMessage;
-use crate::limits;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::dial::Dialer;
@@ -50,7 +46,7 @@ pub(crate) struct SessionArguments {
     /// It was in the store, or up before a restart: it outlives a failed dial.
     pub(crate) known: bool,
     pub(crate) dialer: Dialer,
-    pub(crate) shelf: Shelf,
+    pub(crate) retention: Retention,
     /// The host key of an earlier life of this session.
     pub(crate) pin: Option<PinnedKey>,
     pub(crate) supervisor: ActorRef<SupervisorMessage>,
@@ -80,8 +76,6 @@ pub(crate) struct SessionState {
     trial: Option<Trial>,
     /// The dial under way.
     dialling: Option<AbortHandle>,
-    /// Counts disconnects: a command of an earlier epoch is over.
-    epoch: u64,
     /// Counts dials; an event of another generation is late.
     generation: u64,
     late_events: u64,
@@ -92,17 +86,8 @@ pub(crate) struct SessionState {
     last_error: Option<String>,
     /// Callers of connect and reconnect.
     connects: Vec<ConnectReply>,
-    queue: Queue,
-    shell: ShellSlot,
-    /// Running jobs by number.
-    jobs: BTreeMap<u64, JobEntry>,
-    /// Ended jobs that can still be read.
-    ended_jobs: BTreeMap<u64, Arc<JobRecord>>,
-    /// Those of all sessions.
-    shelf: Shelf,
+    work: Work,
     supervisor: ActorRef<SupervisorMessage>,
-    jobs_started: u64,
-    transfers: Transfers,
 }
 
 impl Actor for SessionActor {
@@ -115,8 +100,10 @@ impl Actor for SessionActor {
         myself: ActorRef<SessionMessage>,
         arguments: SessionArguments,
     ) -> Result<SessionState, ActorProcessingErr> {
+        let work = Work::new(myself.clone(), arguments.name.clone(), arguments.retention);
         Ok(SessionState {
             myself,
+            work,
             name: arguments.name,
             spec: arguments.spec,
             credentials: Credentials::default(),
@@ -130,7 +117,6 @@ impl Actor for SessionActor {
             link: Link::Saved,
             trial: None,
             dialling: None,
-            epoch: 0,
             generation: 0,
             late_events: 0,
             pin: arguments.pin,
@@ -138,14 +124,7 @@ impl Actor for SessionActor {
             reconnects: 0,
             last_error: None,
             connects: Vec::new(),
-            queue: Queue::default(),
-            shell: ShellSlot::default(),
-            jobs: BTreeMap::new(),
-            ended_jobs: BTreeMap::new(),
-            shelf: arguments.shelf,
             supervisor: arguments.supervisor,
-            jobs_started: 0,
-            transfers: Transfers::default(),
         })
     }
 
@@ -166,9 +145,16 @@ impl Actor for SessionActor {
             }
             SessionMessage::Reconnect { reply } => state.reconnect(reply),
             // The large ones are boxed: every idle session keeps room for its largest handler, twice over.
-            SessionMessage::Exec(exec) => Box::pin(state.admit(exec)).await,
-            SessionMessage::Transfer(transfer) => Box::pin(state.admit_transfer(transfer)).await,
-            SessionMessage::TransferExpired { ticket } => state.expire_transfer(ticket),
+            SessionMessage::Exec(exec) => {
+                if let Some(admitted) = state.work.admit(exec) {
+                    Box::pin(state.serve(admitted)).await;
+                }
+            }
+            SessionMessage::Transfer(transfer) => {
+                if let Some(admitted) = state.work.admit_transfer(transfer) {
+                    Box::pin(state.serve(admitted)).await;
+                }
+            }
             SessionMessage::Requeue(exec) => Box::pin(state.requeue(exec)).await,
             SessionMessage::GetStatus { reply } => {
                 // A caller that is gone needs no answer, here and below.
@@ -195,13 +181,16 @@ impl Actor for SessionActor {
                     state.dial();
                 }
             }
-            SessionMessage::QueueExpired { ticket } => state.expire(ticket),
+            SessionMessage::QueueExpired { ticket } => {
+                let is_up = state.link.up().is_some();
+                state.work.expire(ticket, is_up);
+            }
             SessionMessage::FindJob { number, reply } => {
-                let _ = reply.send(state.find_job(number));
+                let _ = reply.send(state.work.find_job(number));
             }
             SessionMessage::JobEnded { number, keep } => {
-                state.job_ended(number, keep);
-                Box::pin(state.pump()).await;
+                state.work.job_ended(number, keep);
+                Box::pin(state.work.start_waiting(state.link.up())).await;
             }
             #[cfg(feature = "fail-points")]
             SessionMessage::Crash => return Err("crash asked for by a test".into()),
@@ -218,8 +207,8 @@ impl Actor for SessionActor {
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, error) = event {
             tracing::error!(session = %state.name, %error, "a job or the shell failed");
-            state.job_failed(who.get_id());
-            Box::pin(state.pump()).await;
+            state.work.job_failed(who.get_id());
+            Box::pin(state.work.start_waiting(state.link.up())).await;
         }
         Ok(())
     }
@@ -234,6 +223,31 @@ impl SessionState {
             tracing::debug!(session = %self.name, generation, late_events = self.late_events, "late event ignored");
         }
         current
+    }
+
+    /// Starts a call that was taken in; a call that has to wait gets a limit, and a link if there is none.
+    async fn serve(&mut self, admitted: Admitted) {
+        self.work.start_waiting(self.link.up()).await;
+        self.work.watch_wait(admitted);
+        if self.link.up().is_none()
+            && let Err(error) = self.on_demand()
+        {
+            self.work.refuse_waiting(&error);
+        }
+    }
+
+    /// A command whose link died before it was sent waits for the next link.
+    async fn requeue(&mut self, exec: QueuedExec) {
+        let Some(admitted) = self.work.requeue(exec) else {
+            return;
+        };
+        // The job may tell before the watch on the connection does.
+        let dead = self.link.up().filter(|up| up.connection.is_closed());
+        if let Some(ended) = dead.map(|up| up.connection.watch_end()) {
+            let reason = ended.await;
+            self.connection_lost(reason);
+        }
+        self.serve(admitted).await;
     }
 
     fn connect(&mut self, request: ConnectRequest, reply: ConnectReply) {
@@ -364,8 +378,8 @@ impl SessionState {
                 .error()
                 .map(ToString::to_string)
                 .or_else(|| self.last_error.clone()),
-            jobs: self.jobs.values().map(job_status).collect(),
-            shell_cwd: self.shell.memory.cwd(),
+            jobs: self.work.job_statuses(),
+            shell_cwd: self.work.shell.memory.cwd(),
         }
     }
 
@@ -409,18 +423,5 @@ impl SessionState {
                 }
             },
         }
-    }
-}
-
-fn job_status(entry: &JobEntry) -> JobStatus {
-    let record = &entry.record;
-    JobStatus {
-        job: record.name.clone(),
-        command: record
-            .command
-            .chars()
-            .take(limits::JOB_COMMAND_SHOWN_CHARS)
-            .collect(),
-        running_for: record.running_for(),
     }
 }

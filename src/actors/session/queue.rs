@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::message::QueuedExec;
+use crate::actors::request::QueuedExec;
 
 /// A bounded queue, first come first served.
 #[derive(Debug, Default)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorRef, ActorStatus};
 
-use super::SessionState;
-use super::message::QueuedExec;
 use super::queue::Queue;
-use super::state::Link;
+use super::state::Up;
+use super::work::Work;
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
+use crate::actors::request::QueuedExec;
 use crate::actors::shell::{ShellActor, ShellArguments, ShellMessage};
 use crate::limits;
 use crate::ssh::shell::Memory;
@@ -53,10 +53,10 @@ impl ShellSlot {
     }
 }
 
-impl SessionState {
+impl Work {
     /// The command that runs in the shell.
     pub(super) fn shell_job(&self) -> Option<&Arc<JobRecord>> {
-        let mut records = self.jobs.values().map(|entry| &entry.record);
+        let mut records = self.running.values().map(|entry| &entry.record);
         records.find(|record| record.in_shell)
     }
 
@@ -69,12 +69,9 @@ impl SessionState {
     }
 
     /// The shell of this link, started if there is none. Its start waits for nothing.
-    pub(super) async fn shell_actor(&mut self) -> Option<ActorRef<ShellMessage>> {
-        let Link::Ready(up) = &self.link else {
-            return None;
-        };
+    pub(super) async fn shell_actor(&mut self, link: &Up) -> Option<ActorRef<ShellMessage>> {
         if let Some((actor, generation)) = &self.shell.current
-            && *generation == self.generation
+            && *generation == link.generation
             && matches!(
                 actor.get_status(),
                 ActorStatus::Running | ActorStatus::Starting
@@ -83,15 +80,15 @@ impl SessionState {
             return Some(actor.clone());
         }
         let arguments = ShellArguments {
-            channels: up.channels.clone(),
+            channels: link.channels.clone(),
             memory: Arc::clone(&self.shell.memory),
         };
         self.shell.let_go();
         let spawned =
-            Actor::spawn_linked(None, ShellActor, arguments, self.myself.get_cell()).await;
+            Actor::spawn_linked(None, ShellActor, arguments, self.session.get_cell()).await;
         match spawned {
             Ok((actor, _)) => {
-                self.shell.current = Some((actor.clone(), self.generation));
+                self.shell.current = Some((actor.clone(), link.generation));
                 Some(actor)
             }
             Err(error) => {

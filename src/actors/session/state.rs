@@ -53,6 +53,8 @@ pub(crate) enum Link {
 /// A live link.
 #[derive(Debug)]
 pub(crate) struct Up {
+    /// The generation of the dial that made it.
+    pub(crate) generation: u64,
     pub(crate) connection: Arc<Connection>,
     pub(crate) channels: Arc<Channels>,
     pub(crate) sftp: Arc<SftpPool>,
@@ -69,6 +71,14 @@ impl Link {
             Self::Backoff { .. } => "backoff",
             Self::Dormant { .. } => "dormant",
             Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The live link, if there is one.
+    pub(crate) const fn up(&self) -> Option<&Up> {
+        match self {
+            Self::Ready(up) => Some(up),
+            _ => None,
         }
     }
 

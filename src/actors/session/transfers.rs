@@ -4,25 +4,38 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ractor::{Actor, ActorRef};
-use tokio::time::{Instant, sleep_until};
+use ractor::Actor;
+use tokio::time::Instant;
 
-use super::SessionState;
-use super::message::{JobEntry, QueuedTransfer, SessionMessage};
-use super::state::Link;
+use super::jobs::JobEntry;
+use super::state::Up;
+use super::work::{Admitted, Work};
 use crate::actors::error::SessionError;
-use crate::actors::job::JobMessage;
+use crate::actors::request::QueuedTransfer;
 use crate::actors::sftp::{self, SftpActor, SftpArguments};
 use crate::limits;
 use crate::ssh::transfer::Litter;
 
+/// First ticket of the queue of transfers: tickets name a call in any queue.
+const TICKETS: u64 = 1 << 62;
+
 /// What a session keeps for its transfers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Transfers {
     waiting: VecDeque<(u64, QueuedTransfer)>,
     last_ticket: u64,
     /// Temporary files that wait for the next link.
     litter: Litter,
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            last_ticket: TICKETS,
+            litter: Litter::default(),
+        }
+    }
 }
 
 impl Transfers {
@@ -31,66 +44,79 @@ impl Transfers {
         let waits = |(_, transfer): &(u64, QueuedTransfer)| !transfer.request.cancel.is_cancelled();
         self.waiting.iter().any(waits)
     }
+
+    /// Whether the call still waits.
+    pub(super) fn contains(&self, ticket: u64) -> bool {
+        self.waiting.iter().any(|(other, _)| *other == ticket)
+    }
+
+    /// Marks all calls as having needed a connect.
+    pub(super) fn note_reconnected(&mut self) {
+        for (_, transfer) in &mut self.waiting {
+            transfer.reconnected = true;
+        }
+    }
+
+    /// What an earlier link could not clean up is removed over this one.
+    pub(super) fn sweep(&self, link: &Up) {
+        if self.litter.is_empty() {
+            return;
+        }
+        let (litter, pool) = (self.litter.clone(), Arc::clone(&link.sftp));
+        tokio::spawn(async move { litter.sweep(&pool).await });
+    }
 }
 
-impl SessionState {
+impl Work {
     /// Takes a transfer in, or answers at once why not.
-    pub(super) async fn admit_transfer(&mut self, mut transfer: QueuedTransfer) {
+    pub(super) fn admit_transfer(&mut self, transfer: QueuedTransfer) -> Option<Admitted> {
         transfer.taken.store(true, Ordering::SeqCst);
         let is_there = |(_, other): &(u64, QueuedTransfer)| !other.request.cancel.is_cancelled();
         self.transfers.waiting.retain(is_there);
         if self.transfers.waiting.len() >= limits::TRANSFERS_QUEUED_MAX {
-            let error = SessionError::TooManyTransfers {
-                session: self.name.clone(),
-                running: self.running_transfers(),
-                queued: self.transfers.waiting.len(),
-            };
-            return answer(transfer, error);
+            let error = self.too_many_transfers();
+            answer(transfer, error);
+            return None;
         }
-        transfer.reconnected = !matches!(self.link, Link::Ready(_));
         let (turn, deadline) = (transfer.received + transfer.request.wait, transfer.deadline);
         self.transfers.last_ticket += 1;
         let ticket = self.transfers.last_ticket;
         self.transfers.waiting.push_back((ticket, transfer));
-        self.pump_transfers().await;
-        if self
-            .transfers
-            .waiting
-            .iter()
-            .any(|(other, _)| *other == ticket)
-        {
-            self.tell_expired(ticket, turn);
-            self.tell_expired(ticket, deadline);
-        }
-        if !matches!(self.link, Link::Ready(_))
-            && let Err(error) = self.on_demand()
-        {
-            self.fail_transfers(&error);
+        Some(Admitted {
+            ticket,
+            turn,
+            deadline,
+        })
+    }
+
+    fn too_many_transfers(&self) -> SessionError {
+        SessionError::TooManyTransfers {
+            session: self.name.clone(),
+            running: self.running_transfers(),
+            queued: self.transfers.waiting.len(),
         }
     }
 
     fn running_transfers(&self) -> usize {
-        let running = self.jobs.values();
+        let running = self.running.values();
         running
             .filter(|entry| entry.record.transfer.is_some())
             .count()
     }
 
     /// Starts as many waiting transfers as may run.
-    pub(super) async fn pump_transfers(&mut self) {
-        while matches!(self.link, Link::Ready(_))
-            && self.running_transfers() < limits::TRANSFERS_RUNNING_MAX
-            && self.jobs.len() < limits::JOBS_RUNNING_MAX
+    pub(super) async fn start_transfers(&mut self, link: &Up) {
+        while self.running_transfers() < limits::TRANSFERS_RUNNING_MAX
+            && self.running.len() < limits::JOBS_RUNNING_MAX
             && let Some((_, transfer)) = self.transfers.waiting.pop_front()
         {
             if !transfer.request.cancel.is_cancelled() {
-                self.start_transfer(transfer).await;
+                self.start_transfer(transfer, link).await;
             }
         }
     }
 
-    async fn start_transfer(&mut self, transfer: QueuedTransfer) {
-        let Link::Ready(up) = &self.link else { return };
+    async fn start_transfer(&mut self, transfer: QueuedTransfer, link: &Up) {
         self.jobs_started += 1;
         let number = self.jobs_started;
         let (record, signals) = sftp::record(&self.name, number, &transfer.request);
@@ -98,18 +124,19 @@ impl SessionState {
             transfer.request.watch.set(Arc::clone(job));
         }
         let arguments = SftpArguments {
-            session: self.myself.clone(),
+            session: self.session.clone(),
             number,
             transfer,
-            pool: Arc::clone(&up.sftp),
+            pool: Arc::clone(&link.sftp),
             litter: self.transfers.litter.clone(),
             record: Arc::clone(&record),
             signals,
         };
         // The start waits for nothing: it spawns its task and is there.
-        let spawned = Actor::spawn_linked(None, SftpActor, arguments, self.myself.get_cell()).await;
+        let spawned =
+            Actor::spawn_linked(None, SftpActor, arguments, self.session.get_cell()).await;
         match spawned {
-            Ok((actor, _)) => drop(self.jobs.insert(number, JobEntry { actor, record })),
+            Ok((actor, _)) => drop(self.running.insert(number, JobEntry { actor, record })),
             // The reply port went with it, which answers the caller.
             Err(error) => {
                 tracing::error!(session = %self.name, %error, "a transfer could not be started");
@@ -117,27 +144,7 @@ impl SessionState {
         }
     }
 
-    /// What an earlier link could not clean up is removed over this one.
-    pub(super) fn sweep_litter(&self) {
-        let Link::Ready(up) = &self.link else { return };
-        if self.transfers.litter.is_empty() {
-            return;
-        }
-        let (litter, pool) = (self.transfers.litter.clone(), Arc::clone(&up.sftp));
-        tokio::spawn(async move { litter.sweep(&pool).await });
-    }
-
-    fn tell_expired(&self, ticket: u64, at: Instant) {
-        let myself = self.myself.clone();
-        tokio::spawn(async move {
-            sleep_until(at).await;
-            let _ = myself.send_message(SessionMessage::TransferExpired { ticket });
-        });
-    }
-
-    /// A transfer has waited long enough: for its turn as long as it said, for a link as long as one may take.
-    pub(super) fn expire_transfer(&mut self, ticket: u64) {
-        let is_up = matches!(self.link, Link::Ready(_));
+    pub(super) fn expire_transfer(&mut self, ticket: u64, is_up: bool) {
         let found = self.transfers.waiting.iter().position(|(other, transfer)| {
             *other == ticket && (is_up || transfer.deadline <= Instant::now())
         });
@@ -145,27 +152,14 @@ impl SessionState {
         else {
             return;
         };
-        let error = SessionError::TooManyTransfers {
-            session: self.name.clone(),
-            running: self.running_transfers(),
-            queued: self.transfers.waiting.len(),
-        };
+        let error = self.too_many_transfers();
         answer(transfer, error);
     }
 
-    pub(super) fn fail_transfers(&mut self, error: &SessionError) {
+    pub(super) fn refuse_transfers(&mut self, error: &SessionError) {
         for (_, transfer) in self.transfers.waiting.drain(..) {
             answer(transfer, error.clone());
         }
-    }
-
-    /// The running transfers.
-    pub(super) fn transfers_to_stop(&self) -> Vec<ActorRef<JobMessage>> {
-        let running = self.jobs.values();
-        running
-            .filter(|entry| entry.record.transfer.is_some())
-            .map(|entry| entry.actor.clone())
-            .collect()
     }
 }
 

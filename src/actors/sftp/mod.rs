@@ -4,20 +4,21 @@
 //! and stopped. One actor for each transfer, so that one that fails takes no other along; the channels are those of
 //! the connection's pool. It is told what every job is told ([`JobMessage`]).
 
-pub mod report;
-
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::report::{TransferReport, TransferRequest};
 use super::error::SessionError;
+use super::job::deadlines::Deadlines;
+use super::job::message::{JobMessage, TaskEnd};
+use super::job::outcome::Outcome;
 use super::job::record::{Ended, JobParts, JobRecord};
-use super::job::{JobMessage, TaskEnd, Watch};
-use super::report::Outcome;
-use super::session::message::{QueuedTransfer, SessionMessage};
+use super::job::report::TransferReport;
+use super::job::transfer::TransferJob;
+use super::request::{QueuedTransfer, TransferReply, TransferRequest};
+use super::session::message::SessionMessage;
 use crate::error::{ErrorCode, Fate};
 use crate::limits;
 use crate::metrics::{self, TransferOutcome};
@@ -26,9 +27,6 @@ use crate::ssh::transfer::{
     self, Direction, Litter, Progress, Summary, TransferError, TransferFailure,
 };
 use crate::store::SessionName;
-
-/// Answer to `ssh_upload` and `ssh_download`.
-pub(crate) type TransferReply = RpcReplyPort<Result<TransferReport, SessionError>>;
 
 /// Signals that stop a transfer; the others mean nothing to it.
 const STOPPING: [&str; 5] = ["INT", "TERM", "HUP", "QUIT", "KILL"];
@@ -77,7 +75,7 @@ impl Actor for SftpActor {
         let ended = CancellationToken::new();
         let stop = CancellationToken::new();
         let request = &arguments.transfer.request;
-        let watch = Watch {
+        let watch = Deadlines {
             cancel: request.cancel.clone(),
             wait_until: arguments.transfer.received + request.wait,
             timeout: None,
@@ -143,7 +141,7 @@ impl Drop for SftpState {
 
 impl SftpState {
     fn report(&self) -> Result<TransferReport, SessionError> {
-        report::of(&self.record, self.handed_over, self.reconnected)
+        TransferReport::of(&self.record, self.handed_over, self.reconnected)
     }
 
     /// Answers the caller with what there is so far; the transfer goes on.
@@ -245,7 +243,7 @@ pub(crate) fn record(
     request: &TransferRequest,
 ) -> (Arc<JobRecord>, mpsc::Receiver<&'static str>) {
     let (signals, receiver) = mpsc::channel(limits::JOB_INPUT_QUEUE);
-    let transfer = report::TransferJob::new(&request.spec);
+    let transfer = TransferJob::new(&request.spec);
     let parts = JobParts {
         name: format!("{session}-{number}"),
         session: session.clone(),

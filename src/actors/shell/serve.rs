@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::actors::report::ShellFacts;
+use crate::actors::job::outcome::ShellFacts;
 use crate::ssh::channel::Channels;
 use crate::ssh::exec::Finished;
 use crate::ssh::shell::{Memory, OpenError, Restored, Shell, Work};

@@ -13,11 +13,14 @@ use tokio::time::{Instant, timeout};
 
 use super::SupervisorActor;
 use super::message::{Found, SupervisorMessage};
-use crate::actors::call::{call, call_within};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
-use crate::actors::report::{CommandReport, ConnectReport, ConnectRequest, ExecRequest};
-use crate::actors::session::message::{Place, QueuedExec, SessionMessage};
+use crate::actors::job::report::CommandReport;
+use crate::actors::report::ConnectReport;
+use crate::actors::request::{ConnectRequest, ExecRequest};
+use crate::actors::request::{QueuedExec, RunIn};
+use crate::actors::rpc::{call, call_within};
+use crate::actors::session::message::SessionMessage;
 use crate::error::Fate;
 use crate::limits;
 use crate::policy::LocalPolicy;
@@ -134,7 +137,7 @@ impl SupervisorHandle {
         name: Option<SessionName>,
         request: ExecRequest,
     ) -> Result<CommandReport, SessionError> {
-        self.run(name, request, Place::Channel).await
+        self.run(name, request, RunIn::Channel).await
     }
 
     /// The same in the session's shell. Of the request, `cwd`, `env`, `stdin`, `interactive` and `pty` do not apply.
@@ -143,14 +146,14 @@ impl SupervisorHandle {
         name: Option<SessionName>,
         request: ExecRequest,
     ) -> Result<CommandReport, SessionError> {
-        self.run(name, request, Place::Shell).await
+        self.run(name, request, RunIn::Shell).await
     }
 
     async fn run(
         &self,
         name: Option<SessionName>,
         request: ExecRequest,
-        place: Place,
+        run_in: RunIn,
     ) -> Result<CommandReport, SessionError> {
         let received = Instant::now();
         // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
@@ -162,7 +165,7 @@ impl SupervisorHandle {
             let exec = |reply| {
                 SessionMessage::Exec(QueuedExec {
                     request: request.clone(),
-                    place,
+                    run_in,
                     reply: Some(reply),
                     taken: Arc::clone(&taken),
                     epoch: 0,

@@ -4,9 +4,9 @@ use tokio::task::JoinSet;
 
 use super::handle::{ANSWER_TIMEOUT, SupervisorHandle};
 use super::message::{Found, SupervisorMessage};
-use crate::actors::call::call_within;
 use crate::actors::error::SessionError;
 use crate::actors::report::SessionStatus;
+use crate::actors::rpc::call_within;
 use crate::actors::session::message::SessionMessage;
 use crate::store::{SessionName, SessionSpec};
 

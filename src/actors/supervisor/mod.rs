@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::message::{Found, SupervisorMessage};
 use self::restart::{CrashHistory, RestartDecision};
-use super::job::shelf::Shelf;
+use super::job::retention::Retention;
 use super::session::message::SessionMessage;
 use super::session::{SessionActor, SessionArguments};
 use crate::limits;
@@ -33,7 +33,7 @@ pub(crate) struct SupervisorState {
     myself: ActorRef<SupervisorMessage>,
     dialer: Dialer,
     /// The ended jobs of all sessions.
-    shelf: Shelf,
+    retention: Retention,
     sessions: BTreeMap<SessionName, Entry>,
     default: Option<SessionName>,
 }
@@ -62,7 +62,7 @@ impl Actor for SupervisorActor {
         Ok(SupervisorState {
             myself,
             dialer,
-            shelf: Shelf::default(),
+            retention: Retention::default(),
             sessions: BTreeMap::new(),
             default: None,
         })
@@ -181,7 +181,7 @@ impl SupervisorState {
             spec: spec.clone(),
             known,
             dialer: self.dialer.clone(),
-            shelf: self.shelf.clone(),
+            retention: self.retention.clone(),
             pin,
             supervisor: self.myself.clone(),
         };

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use super::handle::{LOOK_UP_DELAY, LOOK_UPS_MAX, SupervisorHandle, crashed};
-use crate::actors::call::call;
 use crate::actors::error::SessionError;
-use crate::actors::session::message::{QueuedTransfer, SessionMessage};
-use crate::actors::sftp::report::{TransferReport, TransferRequest};
+use crate::actors::job::report::TransferReport;
+use crate::actors::request::QueuedTransfer;
+use crate::actors::request::TransferRequest;
+use crate::actors::rpc::call;
+use crate::actors::session::message::SessionMessage;
 use crate::error::Fate;
 use crate::limits;
 use crate::policy::LocalPolicy;

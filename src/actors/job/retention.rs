@@ -8,7 +8,7 @@ use crate::limits;
 
 /// Shared by all sessions of a process. The oldest ended job goes first.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shelf(Arc<Mutex<VecDeque<Entry>>>);
+pub(crate) struct Retention(Arc<Mutex<VecDeque<Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -17,8 +17,8 @@ struct Entry {
     kept_bytes: u64,
 }
 
-impl Shelf {
-    /// Puts an ended job on the shelf; older ones lose their output if it takes too much.
+impl Retention {
+    /// Puts an ended job on the retention; older ones lose their output if it takes too much.
     pub(crate) fn put(&self, record: Arc<JobRecord>) {
         self.put_within(
             record,
@@ -81,10 +81,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_goes_when_all_take_too_much() {
-        let shelf = Shelf::default();
+        let retention = Retention::default();
         let records = [record(1000), record(1000), record(1000)];
         for record in &records {
-            shelf.put_within(Arc::clone(record), usize::MAX, 2500);
+            retention.put_within(Arc::clone(record), usize::MAX, 2500);
         }
         assert_eq!(
             records.each_ref().map(|record| record.is_discarded()),
@@ -92,19 +92,19 @@ mod tests {
         );
         assert!(records[0].output.lock().is_empty());
         let huge = record(9000);
-        shelf.put_within(Arc::clone(&huge), usize::MAX, 2500);
+        retention.put_within(Arc::clone(&huge), usize::MAX, 2500);
         assert!(!huge.is_discarded(), "the newest always stays");
         assert!(records.iter().all(|record| record.is_discarded()));
     }
 
     #[tokio::test]
     async fn what_a_session_dropped_does_not_count() {
-        let shelf = Shelf::default();
-        shelf.put_within(record(2000), usize::MAX, 2500);
+        let retention = Retention::default();
+        retention.put_within(record(2000), usize::MAX, 2500);
         let kept = record(2000);
-        shelf.put_within(Arc::clone(&kept), usize::MAX, 2500);
+        retention.put_within(Arc::clone(&kept), usize::MAX, 2500);
         let newest = record(100);
-        shelf.put_within(Arc::clone(&newest), usize::MAX, 2500);
+        retention.put_within(Arc::clone(&newest), usize::MAX, 2500);
         assert!(!kept.is_discarded());
     }
 }

@@ -6,11 +6,11 @@ use ractor::ActorRef;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::JobMessage;
+use super::message::JobMessage;
 use crate::ssh::exec;
 
 /// What may come to pass while a caller waits.
-pub(crate) struct Watch {
+pub(crate) struct Deadlines {
     /// The caller gives up.
     pub(crate) cancel: CancellationToken,
     /// The caller has waited enough.
@@ -19,7 +19,7 @@ pub(crate) struct Watch {
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Watch {
+impl Deadlines {
     /// Tells a job of it, until it has ended. One task for all: most jobs end before any of it comes to pass.
     pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
         tokio::spawn(async move {

@@ -1,0 +1,50 @@
+//! The paths, the progress and the end of a transfer, shared with those who look at it.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::ssh::transfer::{Direction, Progress, Summary, TransferFailure, TransferSpec};
+
+/// What a job knows of its transfer.
+#[derive(Debug)]
+pub struct TransferJob {
+    /// Which way.
+    pub direction: Direction,
+    /// Path on this machine, as given.
+    pub local: String,
+    /// Path on the host, as given.
+    pub remote: String,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+    result: OnceLock<Result<Summary, TransferFailure>>,
+}
+
+impl TransferJob {
+    pub(crate) fn new(spec: &TransferSpec) -> Self {
+        Self {
+            direction: spec.direction,
+            local: spec.local.clone(),
+            remote: spec.remote.clone(),
+            progress: Arc::new(Progress::new(spec.direction)),
+            result: OnceLock::new(),
+        }
+    }
+
+    /// What it does, in one line.
+    pub fn words(&self) -> String {
+        let (from, to) = match self.direction {
+            Direction::Upload => (&self.local, &self.remote),
+            Direction::Download => (&self.remote, &self.local),
+        };
+        format!("{} {from} to {to}", self.direction.as_str())
+    }
+
+    /// Its end, once there is one.
+    pub fn result(&self) -> Option<&Result<Summary, TransferFailure>> {
+        self.result.get()
+    }
+
+    pub(crate) fn set_result(&self, result: Result<Summary, TransferFailure>) {
+        // It ends once.
+        let _ = self.result.set(result);
+    }
+}
