@@ -6,7 +6,7 @@
 //!
 //! Layers, each importing only from those to its right:
 //!
-//! `main → server → tools → actors → ssh → store`; [`error`], [`limits`], [`text`], [`metrics`],
+//! `main → server → tools → actors → ssh, store`; [`error`], [`limits`], [`text`], [`metrics`],
 //! [`output`], [`policy`] and [`terminal_report`] are leaves.
 //!
 //! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.

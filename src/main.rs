@@ -65,10 +65,12 @@ async fn serve(cli: &Cli) -> ExitCode {
         SupervisorHandle::start(Dialer::new(Arc::new(network)), Store::new(cli.store_path())).await;
     match started {
         Ok(supervisor) => {
-            let supervisor = supervisor.with_local_policy(local_policy(cli));
+            let policy = local_policy(cli);
             match cli.http {
-                Some(address) => server::http::serve(supervisor, http_options(cli, address)).await,
-                None => server::stdio::serve(supervisor).await,
+                Some(address) => {
+                    server::http::serve(supervisor, policy, http_options(cli, address)).await
+                }
+                None => server::stdio::serve(supervisor, policy).await,
             }
         }
         Err(error) => {
@@ -86,7 +88,7 @@ fn http_options(cli: &Cli, address: SocketAddr) -> HttpOptions {
     }
 }
 
-/// Which local paths transfers may touch.
+/// The local paths that transfers may touch.
 fn local_policy(cli: &Cli) -> LocalPolicy {
     let policy = LocalPolicy::new(std::env::home_dir(), Some(cli.store_path()))
         .with_roots(cli.local_root.clone());

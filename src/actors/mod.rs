@@ -24,6 +24,7 @@ pub mod output;
 pub mod report;
 pub mod request;
 mod rpc;
+mod saved_session;
 pub mod session;
 pub mod sftp;
 pub(crate) mod shell;

@@ -20,7 +20,8 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::actors::SupervisorHandle;
-use crate::tools::{Catalog, INSTRUCTIONS};
+use crate::policy::LocalPolicy;
+use crate::tools::{Call, Catalog, INSTRUCTIONS};
 
 /// How long a client may keep the list of tools: it changes only with the binary.
 const LIST_TTL_MS: u64 = 3_600_000;
@@ -29,14 +30,16 @@ const LIST_TTL_MS: u64 = 3_600_000;
 #[derive(Debug, Clone)]
 pub struct McpServer {
     supervisor: SupervisorHandle,
+    local_policy: Arc<LocalPolicy>,
     catalog: Arc<Catalog>,
 }
 
 impl McpServer {
-    /// A server in front of a supervisor.
-    pub fn new(supervisor: SupervisorHandle) -> Self {
+    /// A server in front of a supervisor, with the rules for local paths that all its calls obey.
+    pub fn new(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> Self {
         Self {
             supervisor,
+            local_policy: Arc::new(local_policy),
             catalog: Arc::default(),
         }
     }
@@ -81,10 +84,12 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        match self
-            .catalog
-            .call(&request.name, arguments, self.supervisor.clone(), context)
-        {
+        let call = Call {
+            supervisor: self.supervisor.clone(),
+            local_policy: Arc::clone(&self.local_policy),
+            context,
+        };
+        match self.catalog.call(&request.name, arguments, call) {
             Some(call) => Ok(call.await.into()),
             None => Err(ErrorData::invalid_params(unknown_tool(&request.name), None)),
         }

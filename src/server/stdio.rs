@@ -23,6 +23,7 @@ use super::signals::termination;
 use super::stdio_pipes::{self, Output};
 use crate::actors::SupervisorHandle;
 use crate::limits;
+use crate::policy::LocalPolicy;
 
 /// Messages read ahead of the service.
 const READ_AHEAD: usize = 16;
@@ -36,7 +37,7 @@ const REJECTIONS_MAX: usize = 64;
 const TOO_MANY_CALLS: i32 = -32000;
 
 /// Serves one client until it is gone or a signal comes.
-pub async fn serve(supervisor: SupervisorHandle) -> ExitCode {
+pub async fn serve(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> ExitCode {
     let client = Client::default();
     let stop = CancellationToken::new();
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
@@ -46,7 +47,7 @@ pub async fn serve(supervisor: SupervisorHandle) -> ExitCode {
         receiver,
         request_seen: false,
     };
-    let service = McpServer::new(supervisor.clone());
+    let service = McpServer::new(supervisor.clone(), local_policy);
     let serving = tokio::spawn(run_service(service, transport, stop.clone()));
     tokio::select! {
         () = termination() => {}

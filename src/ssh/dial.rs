@@ -1,11 +1,10 @@
-//! From a session's spec to an authenticated [`Connection`]: resolve, connect, verify, authenticate.
+//! From a request to an authenticated [`Connection`]: resolve, connect, verify, authenticate.
 //!
 //! Each phase has its own deadline and its own words; all of them together have the connect timeout. The
 //! number of handshakes at once is bounded over all sessions and for each destination.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -27,10 +26,8 @@ use super::error::{self, Phase, SshError};
 use super::host_keys::{HostKeyPolicy, KnownHosts, order_host_key_algorithms};
 use super::resolve::{ResolveRequest, ResolvedHost, Resolver};
 use super::stream::{Severable, Stream};
-use super::target::Target;
 use super::tcp::{self, QuickAck};
 use crate::limits;
-use crate::store::SessionSpec;
 
 /// Where hosts are looked up and reached: OpenSSH's configuration and TCP, or a test's own world.
 pub trait Network: Send + Sync + 'static {
@@ -96,29 +93,6 @@ pub struct DialRequest {
     pub connect_timeout: Option<Duration>,
     /// The only host key that is acceptable, on a reconnect.
     pub pin: Option<PublicKey>,
-}
-
-/// What the configuration is asked about a saved session.
-pub fn request_for(spec: &SessionSpec) -> Result<ResolveRequest, SshError> {
-    Ok(ResolveRequest {
-        port: spec.port,
-        username: spec.username.clone(),
-        private_key_path: spec.private_key_path.as_ref().map(|path| expand_home(path)),
-        proxy_jump: spec.proxy_jump.clone(),
-        ..ResolveRequest::new(Target::parse(&spec.host)?)
-    })
-}
-
-/// `~` is `$HOME` in every local path.
-fn expand_home(path: &str) -> PathBuf {
-    let rest = match path {
-        "~" => Some(""),
-        _ => path.strip_prefix("~/"),
-    };
-    match (rest, std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// A step of a dial that went well.

@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use self::error::ToolError;
 use crate::actors::SupervisorHandle;
 use crate::metrics::{self, CallOutcome};
+use crate::policy::LocalPolicy;
 
 /// What the client's model reads before it sees any tool (some clients show it nothing else at first).
 pub const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -55,6 +56,8 @@ pub(crate) struct Hints {
 /// One call.
 pub(crate) struct Call {
     pub(crate) supervisor: SupervisorHandle,
+    /// The local paths that a transfer may touch.
+    pub(crate) local_policy: Arc<LocalPolicy>,
     pub(crate) context: RequestContext<RoleServer>,
 }
 
@@ -140,25 +143,17 @@ impl Catalog {
     }
 
     /// Serves a call, or says that there is no such tool.
-    pub fn call(
+    pub(crate) fn call(
         &self,
         name: &str,
         arguments: JsonObject,
-        supervisor: SupervisorHandle,
-        context: RequestContext<RoleServer>,
+        call: Call,
     ) -> Option<BoxFuture<'static, CallToolResult>> {
         let entry = self
             .tools
             .iter()
             .find(|entry| entry.definition.name == name)?;
-        Some((entry.run)(
-            Call {
-                supervisor,
-                context,
-            },
-            Arc::clone(&entry.properties),
-            arguments,
-        ))
+        Some((entry.run)(call, Arc::clone(&entry.properties), arguments))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `ssh_upload` and `ssh_download` share: parameters, the call, the record; and `ssh_output` of a transfer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
@@ -87,7 +88,7 @@ pub(super) async fn run(
             Some(VerifyBy::Size) | None => Verify::Size,
         },
         mode: common.mode.as_deref().map(mode).transpose()?,
-        policy: call.supervisor.local_policy(),
+        policy: Arc::clone(&call.local_policy),
     };
     let request = TransferRequest {
         spec,

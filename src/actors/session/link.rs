@@ -11,13 +11,14 @@ use super::message::SessionMessage;
 use super::reconnect::Reconnect;
 use super::state::{self, AfterFailure, Link, Past, Up};
 use crate::actors::error::SessionError;
+use crate::actors::saved_session::{auth_kind, resolve_request};
 use crate::actors::supervisor::message::SupervisorMessage;
 use crate::limits;
 use crate::metrics::{self, Dial};
 use crate::ssh::channel::Channels;
 use crate::ssh::connection::Connection;
 use crate::ssh::credentials::Credentials;
-use crate::ssh::dial::{self, DialRequest};
+use crate::ssh::dial::DialRequest;
 use crate::ssh::error::SshError;
 use crate::ssh::kill;
 use crate::ssh::sftp::pool::SftpPool;
@@ -40,7 +41,7 @@ impl SessionState {
                 self.pin.clone(),
             ),
         };
-        let request = dial::request_for(spec).map(|target| DialRequest {
+        let request = resolve_request(spec).map(|target| DialRequest {
             target,
             credentials: credentials.clone(),
             connect_timeout,
@@ -86,7 +87,7 @@ impl SessionState {
         }
         let facts = connection.facts();
         tracing::info!(session = %self.name, generation = self.generation, millis = took.as_millis(), "connected");
-        self.spec.auth = facts.auth.kind();
+        self.spec.auth = auth_kind(facts.auth);
         self.pin = Some(facts.public_key.clone());
         if self.past == Past::WasUp {
             self.reconnects += 1;

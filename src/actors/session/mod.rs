@@ -30,6 +30,7 @@ use super::job::retention::Retention;
 use super::report::{ConnectReport, SessionStatus};
 use super::request::{ConnectReply, ConnectRequest, QueuedExec};
 use super::supervisor::message::SupervisorMessage;
+use crate::actors::saved_session::auth_kind;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
 use crate::ssh::dial::Dialer;
@@ -342,7 +343,7 @@ impl SessionState {
             is_default: false,
             reused,
             auth: facts.auth.as_str(),
-            auth_kind: facts.auth.kind(),
+            auth_kind: auth_kind(facts.auth),
             host_key: facts.host_key.clone(),
             server_version: facts.server_version.clone(),
             connect_time,

@@ -23,7 +23,6 @@ use crate::actors::rpc::{call, call_within};
 use crate::actors::session::message::SessionMessage;
 use crate::error::Fate;
 use crate::limits;
-use crate::policy::LocalPolicy;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
 
@@ -39,7 +38,6 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct SupervisorHandle {
     supervisor: ActorRef<SupervisorMessage>,
     store: Arc<Store>,
-    pub(super) local_policy: Arc<LocalPolicy>,
 }
 
 /// What `ssh_disconnect` did.
@@ -61,11 +59,9 @@ impl SupervisorHandle {
         let (supervisor, _) = Actor::spawn(None, SupervisorActor, dialer)
             .await
             .map_err(|error| error.to_string())?;
-        let local_policy = LocalPolicy::new(std::env::home_dir(), Some(store.path().to_owned()));
         Ok(Self {
             supervisor,
             store: Arc::new(store),
-            local_policy: Arc::new(local_policy),
         })
     }
 

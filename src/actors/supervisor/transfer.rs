@@ -14,22 +14,9 @@ use crate::actors::rpc::call;
 use crate::actors::session::message::SessionMessage;
 use crate::error::Fate;
 use crate::limits;
-use crate::policy::LocalPolicy;
 use crate::store::SessionName;
 
 impl SupervisorHandle {
-    /// The same handle with other rules for local paths.
-    #[must_use]
-    pub fn with_local_policy(mut self, policy: LocalPolicy) -> Self {
-        self.local_policy = Arc::new(policy);
-        self
-    }
-
-    /// Which local paths transfers may touch.
-    pub fn local_policy(&self) -> Arc<LocalPolicy> {
-        Arc::clone(&self.local_policy)
-    }
-
     /// Copies files and waits for the end or for as long as the request says.
     pub async fn transfer(
         &self,

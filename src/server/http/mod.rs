@@ -44,6 +44,7 @@ use super::McpServer;
 use super::signals::termination;
 use crate::actors::SupervisorHandle;
 use crate::limits;
+use crate::policy::LocalPolicy;
 
 /// A bad option, as in most command line tools.
 const EXIT_USAGE: u8 = 2;
@@ -60,8 +61,12 @@ pub struct HttpOptions {
 }
 
 /// Serves until a signal comes.
-pub async fn serve(supervisor: SupervisorHandle, options: HttpOptions) -> ExitCode {
-    match run(supervisor, options).await {
+pub async fn serve(
+    supervisor: SupervisorHandle,
+    local_policy: LocalPolicy,
+    options: HttpOptions,
+) -> ExitCode {
+    match run(supervisor, local_policy, options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
             eprintln!("error: {error}");
@@ -70,7 +75,11 @@ pub async fn serve(supervisor: SupervisorHandle, options: HttpOptions) -> ExitCo
     }
 }
 
-async fn run(supervisor: SupervisorHandle, options: HttpOptions) -> Result<(), (u8, String)> {
+async fn run(
+    supervisor: SupervisorHandle,
+    local_policy: LocalPolicy,
+    options: HttpOptions,
+) -> Result<(), (u8, String)> {
     let usage = |error: String| (EXIT_USAGE, error);
     let failure = |error: String| (1, error);
     let token = match &options.token_file {
@@ -89,8 +98,11 @@ async fn run(supervisor: SupervisorHandle, options: HttpOptions) -> Result<(), (
     let recorder = metrics::Recorder::install().map_err(failure)?;
     let guard = Guard::new(token, options.allow_hosts);
     let stop = CancellationToken::new();
-    let router = routes(McpServer::new(supervisor.clone()), stop.clone())
-        .merge(observation(supervisor.clone(), recorder));
+    let router = routes(
+        McpServer::new(supervisor.clone(), local_policy),
+        stop.clone(),
+    )
+    .merge(observation(supervisor.clone(), recorder));
     eprintln!("listening on http://{address}/mcp");
     let closing = CancellationToken::new();
     let mut serving = tokio::spawn(listen(listener, guard, router, closing.clone()));

@@ -22,7 +22,6 @@ use super::connection::ClientHandler;
 use super::credentials::Credentials;
 use super::error::{self, SshError};
 use super::resolve::{AlgorithmList, ResolveRequest, ResolvedHost};
-use crate::store::AuthKind;
 
 /// How the server was convinced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +47,6 @@ impl AuthMethod {
             Self::Password => "password",
             Self::KeyboardInteractive => "keyboard-interactive",
             Self::None => "none",
-        }
-    }
-
-    /// What the store records: how a reconnect will have to authenticate.
-    pub fn kind(self) -> AuthKind {
-        match self {
-            Self::Agent => AuthKind::Agent,
-            Self::PublicKey | Self::None => AuthKind::PublicKey,
-            Self::Password => AuthKind::Password,
-            Self::KeyboardInteractive => AuthKind::KeyboardInteractive,
         }
     }
 }
