@@ -11,8 +11,6 @@
 //! does falls on both. Our side is timed where its user sees it: from the write of the JSON-RPC request to the
 //! last byte of its answer.
 
-#[path = "../tests/common/mod.rs"]
-mod common;
 mod support;
 
 use std::io::Write;
@@ -137,7 +135,7 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut server = PathBuf::from(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
+    let mut server = PathBuf::from(testkit::binary());
     let mut groups = Vec::new();
     let mut long = false;
     while let Some(argument) = arguments.next() {

@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Measured;
-use crate::common::link::TcpLink;
-use crate::common::sshd::{KeyType, Sshd};
-use crate::common::{eventually, readable_directory, run};
+use testkit::link::TcpLink;
+use testkit::sshd::{KeyType, Sshd};
+use testkit::{eventually, readable_directory, run};
 
 /// The host on loopback.
 pub(crate) const NEAR: &str = "near";

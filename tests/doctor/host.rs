@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::common::sshd::{KeyType, Sshd};
 use crate::{Doctor, Said};
+use testkit::sshd::{KeyType, Sshd};
 
 async fn examine(sshd: &Sshd, config: PathBuf) -> Said {
     let said = Doctor::new(&sshd.home(), &config).examine(Some("test"));

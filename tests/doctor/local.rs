@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use crate::common::{eventually, run, set_mode};
 use crate::{Home, empty_directory};
+use testkit::{eventually, run, set_mode};
 
 /// A line with a public key.
 const KEY: &str = include_str!("../data/host_keys/e1.pub");

@@ -18,11 +18,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::common::daemon::Daemon;
 use super::mcp;
 use super::metrics::scrape;
 use super::request::ask;
 use super::world;
+use testkit::daemon::Daemon;
 
 /// A browser needs some seconds to start, more on a loaded machine; every attempt of the page has four.
 const REPORT_LIMIT: Duration = Duration::from_secs(120);

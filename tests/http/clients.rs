@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use mcp_ssh_sessions::server::http::{Guard, listen, routes};
 
-use super::common::client::{stream, text};
-use super::common::daemon::Daemon;
-use super::common::host::Host;
-use super::common::sshd::Sshd;
-use super::common::{bounded, eventually};
 use super::mcp::{self, Sse, Streamable};
 use super::request::ask;
 use super::world;
+use testkit::client::{stream, text};
+use testkit::daemon::Daemon;
+use testkit::host::Host;
+use testkit::sshd::Sshd;
+use testkit::{bounded, eventually};
 
 const SESSIONS: usize = 50;
 const CLIENTS: usize = 200;

@@ -6,13 +6,13 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::common::client::{stream, text};
-use super::common::daemon::Daemon;
-use super::common::eventually;
-use super::common::host::Host;
-use super::common::sshd::Sshd;
 use super::mcp::{self, Sse, Streamable};
 use super::world;
+use testkit::client::{stream, text};
+use testkit::daemon::Daemon;
+use testkit::eventually;
+use testkit::host::Host;
+use testkit::sshd::Sshd;
 
 /// The contract says 1 s; a loaded machine gets as much again.
 const END_LIMIT: Duration = Duration::from_secs(2);

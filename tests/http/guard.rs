@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::common::daemon::Daemon;
 use super::mcp;
 use super::request::{Raw, Reply, ask};
 use super::world;
+use testkit::daemon::Daemon;
 
 const TOKEN: &str = "a-token-of-32-characters-0123456";
 const ROUTES: [(&str, &str); 8] = [

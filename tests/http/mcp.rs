@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::common::client::{MODERN_VERSION, modern};
-use super::common::daemon::Daemon;
 use super::request::{Reply, ask};
+use testkit::client::{MODERN_VERSION, modern};
+use testkit::daemon::Daemon;
 
 /// The last protocol version with a handshake.
 pub(crate) const LEGACY_VERSION: &str = "2025-11-25";

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::common::bounded;
-use super::common::client::error_code;
-use super::common::daemon::Daemon;
-use super::common::host::Host;
 use super::mcp::{self, Sse, Streamable};
 use super::request::ask;
 use super::world;
+use testkit::bounded;
+use testkit::client::error_code;
+use testkit::daemon::Daemon;
+use testkit::host::Host;
 
 /// The contract's names, with their types.
 const NAMES: [(&str, &str); 17] = [
@@ -350,15 +350,12 @@ async fn what_was_given_in_confidence_is_told_to_nobody() {
         let body = mcp::request(
             1,
             "tools/call",
-            super::common::client::modern(json!({"name": tool, "arguments": arguments})),
+            testkit::client::modern(json!({"name": tool, "arguments": arguments})),
         );
         let asked = ask(&daemon, "POST", "/mcp")
             .mcp()
             .header("authorization", &bearer);
-        let asked = asked.header(
-            "mcp-protocol-version",
-            super::common::client::MODERN_VERSION,
-        );
+        let asked = asked.header("mcp-protocol-version", testkit::client::MODERN_VERSION);
         let asked = asked
             .header("mcp-method", "tools/call")
             .header("mcp-name", tool);

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::common::daemon::Daemon;
-use super::common::{bounded, run};
 use super::mcp;
 use super::metrics::scrape;
 use super::request::fetch;
 use super::world;
+use testkit::daemon::Daemon;
+use testkit::{bounded, run};
 
 /// The limit of waits for something that several scrapes have to show.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::common::bounded;
-use super::common::daemon::Daemon;
+use testkit::bounded;
+use testkit::daemon::Daemon;
 
 /// An answer whose body may still be coming.
 pub(crate) struct Reply {

@@ -1,9 +1,9 @@
 //! How the daemon starts, and when it does not.
 
-use super::common::daemon::Daemon;
-use super::common::set_mode;
 use super::request::ask;
 use super::world;
+use testkit::daemon::Daemon;
+use testkit::set_mode;
 
 #[tokio::test]
 async fn it_says_where_it_listens_and_that_it_is_well() {

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use mcp_ssh_sessions::limits;
 
-use super::common::client::{error_code, stream, text};
-use super::common::host::Host;
-use super::common::processes::Process;
-use super::common::{bounded, eventually};
 use super::mcp::{self, Sse, Streamable};
 use super::request::ask;
 use super::world;
+use testkit::client::{error_code, stream, text};
+use testkit::host::Host;
+use testkit::processes::Process;
+use testkit::{bounded, eventually};
 
 /// The remote process that runs `line`, once it is there.
 async fn running(host: &Host, line: &str) -> Process {

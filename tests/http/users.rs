@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::common::client::modern;
-use super::common::daemon::Daemon;
-use super::common::processes::kill_and_wait;
-use super::common::temp_user::TempUser;
-use super::common::{eventually, readable_directory, run, set_mode};
 use super::mcp;
 use super::metrics::scrape;
 use super::request::ask;
 use super::world;
+use testkit::client::modern;
+use testkit::daemon::Daemon;
+use testkit::processes::kill_and_wait;
+use testkit::temp_user::TempUser;
+use testkit::{eventually, readable_directory, run, set_mode};
 
 /// Makes requests, each on a connection of its own, and prints their statuses. With `close`, the connection is
 /// closed as soon as the request is written, and nothing is read.
@@ -138,7 +138,7 @@ async fn a_daemon_of_another_user_serves_that_user_and_root_and_nobody_else() {
     set_mode(home.path(), 0o777);
     // The test's own directory may be closed to others.
     let binary = home.path().join("daemon");
-    std::fs::copy(super::common::client::BINARY, &binary).unwrap();
+    std::fs::copy(testkit::binary(), &binary).unwrap();
     set_mode(&binary, 0o755);
     let daemon = Daemon::builder()
         .program(&binary)

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::common::temp_user::TempUser;
-use crate::common::{readable_directory, run, set_mode};
 use crate::world::World;
+use testkit::temp_user::TempUser;
+use testkit::{readable_directory, run, set_mode};
 
 fn pty() -> Value {
     json!({"pty": true})

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::common::eventually;
 use crate::world::World;
+use testkit::eventually;
 
 #[tokio::test]
 async fn an_exit_status_is_told_as_often_as_asked() {

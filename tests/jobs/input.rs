@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::common::eventually;
 use crate::world::{World, poll, timed};
+use testkit::eventually;
 
 const INTERACTIVE: fn() -> serde_json::Value = || json!({"interactive": true});
 

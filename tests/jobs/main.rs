@@ -12,9 +12,6 @@
     reason = "a setup that fails is a test that fails"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod dialogues;
 mod ends;
 mod handover;

@@ -12,8 +12,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::common::processes::Process;
-use crate::common::sshd::Sshd;
+use testkit::processes::Process;
+use testkit::sshd::Sshd;
 
 /// Bound of one call: longer than the longest `waitMs`.
 const CALL_BOUND: Duration = Duration::from_secs(60);
@@ -196,7 +196,7 @@ pub(crate) struct Server {
 
 impl Server {
     async fn start(sshd: &Sshd, config: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
+        let mut command = Command::new(testkit::binary());
         command
             .arg("--ssh-config")
             .arg(sshd.ssh_config_with(config));

@@ -9,11 +9,11 @@ use mcp_ssh_sessions::error::ErrorCode;
 use tokio::net::UnixListener;
 use tokio::time::Instant;
 
-use crate::common::sshd::{KeyType, Sshd};
-use crate::common::{eventually, run};
 use crate::world::{
     Client, TEST, assert_says, connections, logged, refused, request_with_key, succeeded,
 };
+use testkit::sshd::{KeyType, Sshd};
+use testkit::{eventually, run};
 
 /// A real ssh-agent on a socket of its own.
 struct Agent {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use mcp_ssh_sessions::error::ErrorCode;
 use tokio::time::Instant;
 
-use crate::common::set_mode;
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, assert_says, connections, host_block, refused, request, succeeded, write_config,
 };
+use testkit::set_mode;
+use testkit::sshd::Sshd;
 
 /// What a shell, an option parser or a path could take for something else. `CANARY` becomes a path.
 const HOSTILE: [&str; 26] = [
@@ -201,10 +201,10 @@ async fn a_match_exec_that_hangs_is_ended() {
     let text = refused(client.connect(TEST).await, ErrorCode::ConfigError);
     assert_says(&text, &["Match exec"]);
     assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
-    let all = crate::common::processes::descendants(&[crate::common::processes::Process::find(
-        std::process::id(),
-    )
-    .unwrap()]);
+    let all =
+        testkit::processes::descendants(&[
+            testkit::processes::Process::find(std::process::id()).unwrap()
+        ]);
     let left = all
         .into_iter()
         .find(|process| process.command_line().ends_with(&marker));
@@ -215,7 +215,7 @@ async fn a_match_exec_that_hangs_is_ended() {
 #[tokio::test]
 async fn a_store_that_cannot_be_written_costs_nothing_but_the_saving() {
     let sshd = Sshd::start_default().await;
-    let directory = crate::common::readable_directory();
+    let directory = testkit::readable_directory();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     fs::create_dir(directory.path().join("a_directory")).unwrap();
@@ -236,7 +236,7 @@ async fn a_store_that_cannot_be_written_costs_nothing_but_the_saving() {
     ];
     for store in stores {
         let content = fs::read(&store).ok();
-        let own = crate::common::readable_directory();
+        let own = testkit::readable_directory();
         let client = Client::with_store(sshd.ssh_config(), store.clone(), own).await;
         let report = client.must_connect(TEST).await;
         let note = report.notes.join("; ");

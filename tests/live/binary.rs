@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::binary_client::{Server, blocks, first};
-use crate::common::sshd::Sshd;
-use crate::common::{eventually, readable_directory, run, set_mode};
 use crate::world::{assert_says, nothing_left, processes};
+use testkit::sshd::Sshd;
+use testkit::{eventually, readable_directory, run, set_mode};
 
 const RESULT: &str = "mcp-ssh-sessions/result";
 const ERROR: &str = "mcp-ssh-sessions/error";
@@ -131,7 +131,7 @@ async fn the_end_of_the_input_ends_the_commands_on_the_host() {
         processes(&sshd, "sleep 100").len() == 2 && !processes(&sshd, "sleep 0.1002").is_empty()
     })
     .await;
-    let children = crate::common::processes::descendants(&[server.process()]);
+    let children = testkit::processes::descendants(&[server.process()]);
     let begun = Instant::now();
     let status = server.end().await;
     assert!(status.success(), "{status}");

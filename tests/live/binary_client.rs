@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::common::bounded;
-use crate::common::processes::Process;
+use testkit::bounded;
+use testkit::processes::Process;
 
 /// A running server and the pipes to it.
 pub(crate) struct Server {
@@ -24,7 +24,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it with a configuration, a home directory and nothing else of the environment but these.
     pub(crate) async fn start(config: &Path, home: &Path, variables: &[(&str, &Path)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
+        let mut command = Command::new(testkit::binary());
         command.arg("--ssh-config").arg(config).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).envs(variables.iter().copied());

@@ -7,10 +7,10 @@ use mcp_ssh_sessions::output::Stream;
 use mcp_ssh_sessions::tools::render::{Block, excerpt};
 use tokio::time::Instant;
 
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, command, host_block, nothing_left, request, stderr, succeeded, write_config,
 };
+use testkit::sshd::Sshd;
 
 /// Lines of 7 bytes: 14 MB.
 const LINES: u64 = 2_000_000;

@@ -6,13 +6,13 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use tokio::time::{Instant, timeout};
 
-use crate::common::bounded;
-use crate::common::link::TcpLink;
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, assert_says, command, host_block, logged, name, refused, succeeded, through,
     write_config,
 };
+use testkit::bounded;
+use testkit::link::TcpLink;
+use testkit::sshd::Sshd;
 
 /// What the default keepalive promises: three intervals of 5 s and a bit.
 const NOTICED_WITHIN: Duration = Duration::from_millis(15_500);

@@ -6,9 +6,9 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::ssh::kill::KillReport;
 use tokio::time::Instant;
 
-use crate::common::eventually;
-use crate::common::sshd::Sshd;
 use crate::world::{Client, Running, command, nothing_left, processes, succeeded};
+use testkit::eventually;
+use testkit::sshd::Sshd;
 
 /// sshd's default.
 const MAX_SESSIONS: usize = 10;
@@ -25,7 +25,7 @@ fn interrupted() -> Outcome {
 async fn start_identical(
     client: &Client,
     number: usize,
-) -> Vec<(Running, crate::common::processes::Process)> {
+) -> Vec<(Running, testkit::processes::Process)> {
     let mut started = Vec::new();
     for _ in 0..number {
         let running = client.start(command("echo $$; exec sleep 1000"));

@@ -9,8 +9,8 @@ use mcp_ssh_sessions::error::Fate;
 use mcp_ssh_sessions::ssh::kill::KillReport;
 use tokio::task::JoinSet;
 
-use crate::common::sshd::Sshd;
 use crate::world::{Client, TEST, command, nothing_left, processes, request, stdout, succeeded};
+use testkit::sshd::Sshd;
 
 /// Commands that never end by themselves, and the signal that ends the last process of each. What a shell
 /// starts in the background ignores INT (POSIX, "Asynchronous Lists").
@@ -55,7 +55,7 @@ async fn run_and_end(client: Client, session: String, line: &'static str, by: By
     let give_up = async {
         if matches!(by, By::Cancel) {
             let begun = || output.get().is_some_and(|output| !output.lock().is_empty());
-            crate::common::eventually("the command to begin", begun).await;
+            testkit::eventually("the command to begin", begun).await;
             cancel.cancel();
         }
     };

@@ -6,11 +6,11 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::error::ErrorCode;
 use tokio::time::Instant;
 
-use crate::common::bounded;
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, command, connections, name, nothing_left, processes, refused, request, succeeded,
 };
+use testkit::bounded;
+use testkit::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disconnecting_ends_the_jobs_first() {

@@ -8,10 +8,10 @@ use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
 use tokio::time::Instant;
 
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, assert_says, bytes, command, nothing_left, refused, stderr, stdout, succeeded,
 };
+use testkit::sshd::Sshd;
 
 #[tokio::test]
 async fn exit_codes_and_signals_are_told_as_they_are() {

@@ -10,12 +10,12 @@ use mcp_ssh_sessions::actors::job::report::CommandReport;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use tokio::time::{Instant, sleep};
 
-use crate::common::bounded;
-use crate::common::link::TcpLink;
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, command, connections, nothing_left, succeeded, through, write_config,
 };
+use testkit::bounded;
+use testkit::link::TcpLink;
+use testkit::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_killed_while_idle_is_back_for_the_next_command() {

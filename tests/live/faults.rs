@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::common::sshd::Sshd;
 use crate::world::{Client, TEST, assert_says, command, connections, refused, request, succeeded};
+use testkit::sshd::Sshd;
 
 /// A configuration for an address where no sshd is.
 fn config(directory: &tempfile::TempDir, port: u16, lines: &str) -> std::path::PathBuf {
@@ -27,7 +27,7 @@ fn config(directory: &tempfile::TempDir, port: u16, lines: &str) -> std::path::P
 
 /// Dials `127.0.0.1` at a port, with a limit; the error and the time that it took.
 async fn dial(port: u16, limit: Option<u64>) -> (Result<ConnectReport, SessionError>, Duration) {
-    let directory = crate::common::readable_directory();
+    let directory = testkit::readable_directory();
     let client = Client::new(config(&directory, port, "")).await;
     let mut request = request(TEST, TEST);
     request.connect_timeout = limit.map(Duration::from_millis);
@@ -100,9 +100,7 @@ async fn a_banner_that_drips_does_not_extend_the_connect_timeout() {
     assert!((600..2000).contains(&took.as_millis()), "{took:?}");
     refused(result, ErrorCode::TimedOut);
     // The other end sees the end too.
-    crate::common::bounded("the hang-up", dripping)
-        .await
-        .unwrap();
+    testkit::bounded("the hang-up", dripping).await.unwrap();
 }
 
 #[tokio::test]
@@ -126,7 +124,7 @@ async fn what_is_no_ssh_server_is_told_at_once() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_told_with_its_name() {
-    let directory = crate::common::readable_directory();
+    let directory = testkit::readable_directory();
     let path = config(&directory, 22, "HostName no-such-host.invalid");
     let client = Client::new(path).await;
     let started = Instant::now();

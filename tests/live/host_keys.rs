@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mcp_ssh_sessions::error::ErrorCode;
 
-use crate::common::run;
-use crate::common::sshd::{KeyType, Sshd};
 use crate::world::{
     Client, TEST, assert_says, command, connections, logged, refused, request, succeeded,
 };
+use testkit::run;
+use testkit::sshd::{KeyType, Sshd};
 
 /// A configuration with a known_hosts file of its own.
 fn config(sshd: &Sshd, known_hosts: &str, lines: &str) -> (PathBuf, PathBuf) {

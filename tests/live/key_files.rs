@@ -8,9 +8,9 @@ use std::time::Duration;
 use mcp_ssh_sessions::error::ErrorCode;
 use tokio::time::Instant;
 
-use crate::common::sshd::{KeyType, Sshd};
-use crate::common::{run, set_mode};
 use crate::world::{Client, TEST, assert_says, connections, logged, refused, request_with_key};
+use testkit::sshd::{KeyType, Sshd};
+use testkit::{run, set_mode};
 
 /// `ssh-keygen`'s words for a key: name, type, bits.
 const TYPES: [(&str, &str, &str); 6] = [

@@ -9,12 +9,12 @@ use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::ssh::kill::KillReport;
 
-use crate::common::sshd::Sshd;
-use crate::common::temp_user::TempUser;
 use crate::world::{
     Client, TEST, command, command_in, nothing_left, processes, refused, shell, stderr, stdout,
     succeeded, user,
 };
+use testkit::sshd::Sshd;
+use testkit::temp_user::TempUser;
 
 const ODD_VALUE: &str = "it's \"q\" \\ \\\\ $HOME `id` !! %s * ~ {a,b}\nline two\n";
 
@@ -133,7 +133,7 @@ async fn a_start_up_file_that_prints_and_takes_its_time_changes_nothing() {
     );
     let running = client.start(command("echo begun; exec sleep 1000"));
     running.first_line().await;
-    crate::common::eventually("the command to begin", || {
+    testkit::eventually("the command to begin", || {
         processes(&sshd, "sleep 1000").len() == 1
     })
     .await;

@@ -10,8 +10,6 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod world;
 
 mod agent;

@@ -5,12 +5,12 @@ use std::fs;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::ssh::credentials::Secret;
 
-use crate::common::sshd::Sshd;
-use crate::common::temp_user::TempUser;
 use crate::world::{
     Client, TEST, assert_says, command, connections, logged, name, refused, request_with_password,
     shell, succeeded, user,
 };
+use testkit::sshd::Sshd;
+use testkit::temp_user::TempUser;
 
 /// A server that takes passwords, and a configuration that offers nothing else.
 async fn start(extra: &str) -> (TempUser, Sshd, std::path::PathBuf) {
@@ -93,11 +93,7 @@ async fn a_password_that_was_changed_ends_the_reconnecting() {
         .dial(request_with_password(user.name(), user.password()))
         .await
         .unwrap();
-    crate::common::run(std::process::Command::new("passwd").args([
-        "--lock",
-        "--quiet",
-        user.name(),
-    ]));
+    testkit::run(std::process::Command::new("passwd").args(["--lock", "--quiet", user.name()]));
     sshd.kill_sessions().await;
     client
         .until(TEST, "the failure", |row| row.state == "failed")
@@ -112,11 +108,7 @@ async fn a_password_that_was_changed_ends_the_reconnecting() {
         ErrorCode::AuthFailed,
     );
     assert_eq!(connections(&sshd), 2);
-    crate::common::run(std::process::Command::new("passwd").args([
-        "--unlock",
-        "--quiet",
-        user.name(),
-    ]));
+    testkit::run(std::process::Command::new("passwd").args(["--unlock", "--quiet", user.name()]));
     client
         .dial(request_with_password(user.name(), user.password()))
         .await

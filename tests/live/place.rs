@@ -6,8 +6,8 @@ use std::fs;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 
-use crate::common::sshd::Sshd;
 use crate::world::{Client, assert_says, command, command_in, refused, succeeded};
+use testkit::sshd::Sshd;
 
 /// Names that a shell, `cd` or our own wrapper could take for something else.
 const ODD_NAMES: [&str; 10] = [

@@ -6,10 +6,10 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 
-use crate::common::sshd::Sshd;
 use crate::world::{
     Client, TEST, assert_says, command, command_in, refused, stderr, stdout, succeeded,
 };
+use testkit::sshd::Sshd;
 
 #[tokio::test]
 async fn a_forced_command_runs_instead() {

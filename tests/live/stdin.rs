@@ -7,8 +7,8 @@ use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
 use tokio::time::Instant;
 
-use crate::common::sshd::Sshd;
 use crate::world::{Client, bytes, command, nothing_left, succeeded};
+use testkit::sshd::Sshd;
 
 fn with_stdin(line: &str, text: String) -> ExecRequest {
     ExecRequest {

@@ -21,11 +21,11 @@ use mcp_ssh_sessions::ssh::resolve::Resolver;
 use mcp_ssh_sessions::store::{AuthKind, SessionName, SessionSpec, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::link::TcpLink;
-use crate::common::processes::Process;
-use crate::common::sshd::Sshd;
-use crate::common::temp_user::TempUser;
-use crate::common::{bounded, eventually, readable_directory};
+use testkit::link::TcpLink;
+use testkit::processes::Process;
+use testkit::sshd::Sshd;
+use testkit::temp_user::TempUser;
+use testkit::{bounded, eventually, readable_directory};
 
 /// Name of the session and of the configured host that most tests use.
 pub(crate) const TEST: &str = "test";

@@ -9,8 +9,8 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits::{JOBS_QUEUED_MAX, JOBS_RUNNING_MAX, WAIT_MAX};
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, answer, command, settle};
+use testkit::ssh_server::MemoryHost;
 
 /// A host that allows more channels than a session ever uses.
 async fn roomy() -> World {

@@ -8,8 +8,8 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::store::AuthKind;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, name, request, request_with_password, settle};
+use testkit::ssh_server::MemoryHost;
 
 const PASSWORD: &str = "correct horse battery staple";
 

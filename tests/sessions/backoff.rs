@@ -5,8 +5,8 @@ use std::time::Duration;
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, settle};
+use testkit::ssh_server::MemoryHost;
 
 /// What a dial that is refused at once may take on a clock of milliseconds, timers included.
 const SLACK: Duration = Duration::from_millis(10);

@@ -8,9 +8,9 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
-use crate::common::virtually_bounded;
 use crate::world::{World, answer, command, settle};
+use testkit::ssh_server::MemoryHost;
+use testkit::virtually_bounded;
 
 const ONE_WAY: Duration = Duration::from_millis(25);
 const ROUND_TRIP: Duration = Duration::from_millis(50);

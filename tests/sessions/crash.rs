@@ -9,9 +9,9 @@ use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 
-use crate::common::ssh_server::MemoryHost;
-use crate::common::virtually_bounded;
 use crate::world::{World, answer, command, name, request, request_with_password, settle};
+use testkit::ssh_server::MemoryHost;
+use testkit::virtually_bounded;
 
 const PASSWORD: &str = "correct horse battery staple";
 

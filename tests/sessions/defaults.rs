@@ -4,8 +4,8 @@ use mcp_ssh_sessions::actors::SessionError;
 use mcp_ssh_sessions::actors::request::ConnectRequest;
 use mcp_ssh_sessions::error::ErrorCode;
 
-use crate::common::virtually_bounded;
 use crate::world::{ExecResult, World, answer, command, name, request};
+use testkit::virtually_bounded;
 
 async fn exec_unnamed(world: &World, line: &str) -> ExecResult {
     let running = world.supervisor.exec(None, command(line));

@@ -10,8 +10,8 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::FLOOD_LINE;
 use crate::world::{World, answer, command, stderr, stdout};
+use testkit::ssh_server::FLOOD_LINE;
 
 #[tokio::test(start_paused = true)]
 async fn streams_and_status_of_a_command_are_told_apart() {

@@ -9,8 +9,8 @@ use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::store::{AuthKind, SessionSpec};
 use russh::keys::HashAlg;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, answer, name, request, settle};
+use testkit::ssh_server::MemoryHost;
 
 #[tokio::test(start_paused = true)]
 async fn tells_where_it_led() {

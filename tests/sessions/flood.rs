@@ -8,8 +8,8 @@ use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
 
-use crate::common::ssh_server::FLOOD_LINE;
 use crate::world::{World, answer, command, stdout};
+use testkit::ssh_server::FLOOD_LINE;
 
 const FLOOD_BYTES: usize = 64 * 1024 * 1024;
 /// One window of the channel, which fills while the reader rests, a few copies of what is under way, and what one
@@ -93,7 +93,7 @@ async fn an_endless_flood_can_be_ended() {
             tokio::task::yield_now().await;
         }
     };
-    crate::common::virtually_bounded("the flood", begun).await;
+    testkit::virtually_bounded("the flood", begun).await;
     cancel.cancel();
     let report = answer(call).await.unwrap();
     assert!(

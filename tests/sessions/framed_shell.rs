@@ -9,8 +9,8 @@ use bytes::Bytes;
 use mcp_ssh_sessions::demo::{BoxFuture, CommandIo, CommandRunner, Exit, OutputSender};
 use tokio::sync::{Notify, mpsc};
 
-use crate::common::ssh_server::ScriptedRunner;
 use crate::network::Site;
+use testkit::ssh_server::ScriptedRunner;
 
 /// How a shell is started.
 const START: &str = "exec sh -c 'unset BASH_ENV";

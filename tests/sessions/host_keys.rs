@@ -7,8 +7,8 @@ use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::ssh::error::SshError;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, answer, dial_failure, settle};
+use testkit::ssh_server::MemoryHost;
 
 /// A session whose host has another key since the link was cut.
 async fn with_an_impostor() -> World {

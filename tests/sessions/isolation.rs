@@ -6,9 +6,9 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
-use crate::common::virtually_bounded;
 use crate::world::{World, answer, name, request, settle};
+use testkit::ssh_server::MemoryHost;
+use testkit::virtually_bounded;
 
 /// What a call that waits for nobody takes on a link without delay: rounding of the clock.
 const AT_ONCE: Duration = Duration::from_millis(50);

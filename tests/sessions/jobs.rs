@@ -13,9 +13,9 @@ use mcp_ssh_sessions::output::Stream;
 use mcp_ssh_sessions::ssh::exec::Input;
 use tokio::time::Instant;
 
-use crate::common::virtually_bounded;
 use crate::network::DEAD_PEER_KNOWN;
 use crate::world::{World, answer, command, settle, stdout};
+use testkit::virtually_bounded;
 
 const WAIT: Duration = Duration::from_secs(2);
 
@@ -232,7 +232,7 @@ async fn the_newest_ended_jobs_are_kept() {
 /// and it is not sent behind the back of somebody who was told that it runs.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_was_not_sent_when_its_link_was_lost_says_so() {
-    let host = crate::common::ssh_server::MemoryHost::with(|options| options.max_sessions = 2);
+    let host = testkit::ssh_server::MemoryHost::with(|options| options.max_sessions = 2);
     let world = World::with_host("web", host).await;
     world.connect("web").await;
     let site = world.web();

@@ -10,9 +10,9 @@ use mcp_ssh_sessions::limits;
 use rand::Rng;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
 use crate::network::{DEAD_PEER_KNOWN, KEEPALIVE};
 use crate::world::{World, answer, command, settle, stdout};
+use testkit::ssh_server::MemoryHost;
 
 /// How long a caller may wait once the end of the link is known.
 const TOLD_WITHIN: Duration = Duration::from_millis(1_100);

@@ -9,9 +9,6 @@
     reason = "a setup that fails is a test that fails"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod admission;
 mod auth;
 mod backoff;

@@ -25,8 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::common::set_mode;
-use crate::common::ssh_server::{MemoryHost, serve_over};
+use testkit::set_mode;
+use testkit::ssh_server::{MemoryHost, serve_over};
 
 /// Keepalive interval of every host: short, so that a dead peer is known within a few virtual seconds.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(1);

@@ -8,8 +8,8 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::virtually_bounded;
 use crate::world::{World, answer, command, name, request, settle};
+use testkit::virtually_bounded;
 
 /// A session in backoff whose next dial is at least this far away.
 async fn far_from_its_next_dial() -> World {

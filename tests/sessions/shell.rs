@@ -14,9 +14,9 @@ use mcp_ssh_sessions::limits::{
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::common::virtually_bounded;
 use crate::framed_shell::FramedHost;
 use crate::world::{ExecResult, World, answer, command, name, settle, stdout};
+use testkit::virtually_bounded;
 
 fn start(world: &World, request: ExecRequest) -> JoinHandle<ExecResult> {
     let supervisor = world.supervisor.clone();

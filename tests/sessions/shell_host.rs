@@ -12,8 +12,8 @@ use mcp_ssh_sessions::demo::{BoxFuture, CommandIo, CommandRunner, Exit, OutputSe
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::common::ssh_server::ScriptedRunner;
 use crate::network::Site;
+use testkit::ssh_server::ScriptedRunner;
 
 /// One step of the helper.
 const STEP: Duration = Duration::from_millis(50);

@@ -8,10 +8,10 @@ use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use tokio::time::Instant;
 
-use crate::common::ssh_server::MemoryHost;
-use crate::common::virtually_bounded;
 use crate::shell_host::ShellRunner;
 use crate::world::{ExecResult, World, answer, request, settle};
+use testkit::ssh_server::MemoryHost;
+use testkit::virtually_bounded;
 
 async fn shut_down(world: &World) {
     let start = Instant::now();

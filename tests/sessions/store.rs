@@ -6,8 +6,8 @@ use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::store::{AuthKind, SessionSpec};
 use serde_json::{Value, json};
 
-use crate::common::ssh_server::MemoryHost;
 use crate::world::{World, answer, name, request, request_with_password, settle};
+use testkit::ssh_server::MemoryHost;
 
 const PASSWORD: &str = "sentinel of a password";
 

@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::ssh_server::MemoryHost;
-use crate::common::virtually_bounded;
 use crate::network::{MemoryNetwork, Site};
+use testkit::ssh_server::MemoryHost;
+use testkit::virtually_bounded;
 
 /// The answer of a command.
 pub(crate) type ExecResult = Result<CommandReport, SessionError>;

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::common::sshd::Sshd;
-use crate::common::temp_user::TempUser;
 use crate::support::{assert_ran, assert_says, shell, shell_with};
 use crate::world::{World, timed};
+use testkit::sshd::Sshd;
+use testkit::temp_user::TempUser;
 
 /// What a shell has to do under any login shell.
 async fn works_under(name: &str) {
@@ -141,7 +141,7 @@ async fn an_account_without_a_shell_is_told() {
 
 /// Without bash in its PATH.
 async fn in_sh(shell_path: &str) {
-    let tools = crate::common::readable_directory();
+    let tools = testkit::readable_directory();
     for tool in ["sleep", "cat", "ls", "sed", "readlink"] {
         let path = ["/usr/bin", "/bin"].map(|path| format!("{path}/{tool}"));
         let path = path.iter().find(|path| std::path::Path::new(path).exists());

@@ -42,7 +42,7 @@ async fn what_comes_late_is_shown_apart_from_the_next_output() {
     .await;
     assert_ran(&answer, 0, "", "");
     std::fs::write(go, "").unwrap();
-    crate::common::eventually("the background job", || done.exists()).await;
+    testkit::eventually("the background job", || done.exists()).await;
     // It has been written; its way here is short, and a probe behind it comes later.
     let seen = poll("the late output", async || {
         let answer = shell(&world, "echo mine").await;

@@ -7,12 +7,12 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::common::processes::{self, Process};
-use crate::common::sshd::Sshd;
-use crate::common::temp_user::TempUser;
-use crate::common::{eventually, readable_directory, run, set_mode};
 use crate::support::{assert_ran, assert_says, shell, shell_with};
 use crate::world::World;
+use testkit::processes::{self, Process};
+use testkit::sshd::Sshd;
+use testkit::temp_user::TempUser;
+use testkit::{eventually, readable_directory, run, set_mode};
 
 /// A running dropbear; dropping it ends its sessions too.
 struct Dropbear {

@@ -111,7 +111,7 @@ async fn alone(script: &str, directory: &Path) -> (i32, String, String) {
     bash.args(["--noprofile", "--norc", "-c", script])
         .current_dir(directory)
         .stdin(std::process::Stdio::null());
-    let output = crate::common::bounded("bash", bash.output()).await.unwrap();
+    let output = testkit::bounded("bash", bash.output()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("text");
     let status = output.status.code().expect("a status");
     (status, text(output.stdout), text(output.stderr))

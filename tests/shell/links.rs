@@ -3,9 +3,9 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::common::eventually;
 use crate::support::{assert_ran, assert_says, begin, shell, shell_with};
 use crate::world::{Answer, World};
+use testkit::eventually;
 
 /// A directory, an exported variable and one that is not. The shell tells of them right behind the answer; by the
 /// end of another command that is here.

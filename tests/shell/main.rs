@@ -11,8 +11,6 @@
     reason = "a setup that fails is a test that fails"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
 #[allow(dead_code, unused_imports, reason = "the jobs' own tests use the rest")]
 #[path = "../jobs/world.rs"]
 mod world;

@@ -62,8 +62,7 @@ async fn a_signal_ends_the_whole_command_and_not_the_shell() {
         )
         .await;
         let job = answer.meta("job").as_str().unwrap().to_owned();
-        crate::common::eventually("the command", || !world.processes("sleep 1000").is_empty())
-            .await;
+        testkit::eventually("the command", || !world.processes("sleep 1000").is_empty()).await;
         let (end, took) = timed(async {
             world.input(&job, json!({"signal": signal})).await;
             world.ended(&job).await

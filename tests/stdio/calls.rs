@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::common::client::{Client, error_code, stream, text};
-use super::common::host::Host;
 use super::connected;
+use testkit::client::{Client, error_code, stream, text};
+use testkit::host::Host;
 
 const INVALID_PARAMS: i64 = -32602;
 const INVALID_REQUEST: i64 = -32600;

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::common::bounded;
-use super::common::client::{Client, modern, stream};
 use super::{END_LIMIT, connected, gone_within, running};
+use testkit::bounded;
+use testkit::client::{Client, modern, stream};
 
 #[tokio::test]
 async fn a_cancelled_command_is_ended_and_not_answered() {

@@ -7,10 +7,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::common::client::{BINARY, Client, Ended};
-use super::common::host::Host;
-use super::common::{bounded, eventually};
 use super::{END_LIMIT, REMOTE_END_LIMIT, connected, gone_within, running};
+use testkit::binary;
+use testkit::client::{Client, Ended};
+use testkit::host::Host;
+use testkit::{bounded, eventually};
 
 /// Waits for the end, which must be orderly, quick and leave no local process.
 async fn verify_end(client: Client) -> Ended {
@@ -318,7 +319,7 @@ async fn an_input_from_a_named_pipe_ends_with_its_writer() {
     let script = r#"mkfifo p; (printf '{"jsonrpc":"2.0","id":1,"method":"ping"}\n' >p) & exec 3<p; wait; exec "$1" <&3"#;
     let mut command = tokio::process::Command::new("sh");
     command
-        .args(["-c", script, "sh", BINARY])
+        .args(["-c", script, "sh", binary()])
         .env("HOME", home.path())
         .current_dir(home.path())
         .stdin(std::process::Stdio::null())

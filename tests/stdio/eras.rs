@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::common::client::{Client, LEGACY_VERSION, MODERN_VERSION, error_code, modern, text};
 use mcp_ssh_sessions::limits::{INSTRUCTIONS_MAX_BYTES, TOOLS_LIST_MAX_BYTES};
+use testkit::client::{Client, LEGACY_VERSION, MODERN_VERSION, error_code, modern, text};
 
 /// JSON-RPC codes of MCP.
 const INVALID_PARAMS: i64 = -32602;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::common::client::Client;
-use super::common::host::Host;
+use testkit::client::Client;
+use testkit::host::Host;
 
 const PARSE_ERROR: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::common::client::{Client, Ended, error_code};
-use super::common::host::Host;
-use super::common::sshd::Sshd;
+use testkit::client::{Client, Ended, error_code};
+use testkit::host::Host;
+use testkit::sshd::Sshd;
 
 /// The secret that is looked for.
 const SENTINEL: &str = "s3ntinel-Zyx9-9876543210";

@@ -8,9 +8,10 @@ use mcp_ssh_sessions::cli::Cli;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::common::client::{BINARY, Client};
-use super::common::processes::descendants;
-use super::common::{bounded, host::Host};
+use testkit::binary;
+use testkit::client::Client;
+use testkit::processes::descendants;
+use testkit::{bounded, host::Host};
 
 /// Every option with its variable, as the README has them.
 const OPTIONS: [(&str, &str); 7] = [
@@ -35,7 +36,7 @@ type BadStart = (
 /// Runs the binary with these arguments and no input.
 async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command
         .args(arguments)
         .env_clear()

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::eventually;
-use crate::common::temp_user::TempUser;
 use crate::world::{World, content, set_mode};
+use testkit::eventually;
+use testkit::temp_user::TempUser;
 
 #[tokio::test]
 async fn paths_that_cannot_be_used_are_named_with_their_side() {
@@ -138,7 +138,7 @@ async fn what_another_user_may_not_do_is_permission_denied() {
     // What was never made is not promised to be removed.
     let arguments = world.upload_arguments("a", "x", json!({"session": "user"}));
     let result = world.client.call("ssh_upload", arguments).await;
-    let said = crate::common::client::text(&result);
+    let said = testkit::client::text(&result);
     assert!(!said.contains("temporary file"), "{said}");
 }
 
@@ -304,7 +304,7 @@ async fn an_account_that_may_only_use_sftp_can_do_all_of_it() {
     fs::write(world.here("a"), &bytes).unwrap();
     let arguments = world.upload_arguments("a", "b", json!({"verify": "sha256"}));
     let result = world.client.succeed("ssh_upload", arguments).await;
-    let said = crate::common::client::text(&result);
+    let said = testkit::client::text(&result);
     assert!(said.contains("reading the file back"), "{said}");
     world.download("b", "c", json!({"verify": "sha256"})).await;
     assert!(fs::read(world.here("c")).unwrap() == bytes);
@@ -321,7 +321,7 @@ async fn a_single_channel_is_enough() {
         .client
         .succeed("ssh_exec", json!({"command": "echo free"}))
         .await;
-    assert!(crate::common::client::text(&result).contains("free"));
+    assert!(testkit::client::text(&result).contains("free"));
 }
 
 /// Writes to a file as soon as its copy has begun, until it is told that it was enough.
@@ -357,9 +357,9 @@ async fn a_source_that_changes_meanwhile_is_an_error() {
     let (source, target) = (world.here("up"), world.there("x"));
     let arguments = world.upload_arguments("up", "x", json!({}));
     let result = disturbed(&mut world, "ssh_upload", arguments, &source, &target).await;
-    let said = crate::common::client::text(&result);
+    let said = testkit::client::text(&result);
     assert_eq!(
-        crate::common::client::error_code(&result),
+        testkit::client::error_code(&result),
         "localPathError",
         "{said}"
     );
@@ -367,9 +367,9 @@ async fn a_source_that_changes_meanwhile_is_an_error() {
     let (source, target) = (world.there("down"), world.here("x"));
     let arguments = world.download_arguments("down", "x", json!({}));
     let result = disturbed(&mut world, "ssh_download", arguments, &source, &target).await;
-    let said = crate::common::client::text(&result);
+    let said = testkit::client::text(&result);
     assert_eq!(
-        crate::common::client::error_code(&result),
+        testkit::client::error_code(&result),
         "remotePathError",
         "{said}"
     );

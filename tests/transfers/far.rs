@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::common::eventually;
 use crate::world::{World, content, mode_and_time, set_mode, set_time};
+use testkit::eventually;
 
 const MEBIBYTE: usize = 1024 * 1024;
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use serde_json::json;
 
-use crate::common::client::{error_code, text};
 use crate::world::{World, content, mode_and_time, set_mode, set_time};
+use testkit::client::{error_code, text};
 
 const BLOCK: usize = 255 * 1024;
 
@@ -199,14 +199,14 @@ async fn names_are_taken_as_they_are() {
     let arguments =
         world.upload_arguments("-big\n'\"$x", "-big\n'\"$x", json!({"verify": "sha256"}));
     let result = world.client.succeed("ssh_upload", arguments).await;
-    let said = crate::common::client::text(&result);
+    let said = testkit::client::text(&result);
     assert!(said.contains("on the host by sha256sum"), "{said}");
     assert!(fs::read(world.there("-big\n'\"$x")).unwrap() == bytes);
 }
 
 #[tokio::test]
 async fn relative_and_home_paths_start_in_the_login_directory() {
-    let user = crate::common::temp_user::TempUser::create("/bin/sh");
+    let user = testkit::temp_user::TempUser::create("/bin/sh");
     let user = user.expect("this test makes a user, which takes root");
     let mut world = World::start().await;
     world

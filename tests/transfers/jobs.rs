@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::common::client::text;
-use crate::common::eventually;
 use crate::world::{World, content};
+use testkit::client::text;
+use testkit::eventually;
 
 const META: &str = "mcp-ssh-sessions/result";
 

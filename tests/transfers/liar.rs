@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::common::client::{Client, error_code, text};
-use crate::common::readable_directory;
 use crate::world::content;
+use testkit::client::{Client, error_code, text};
+use testkit::readable_directory;
 
 /// What is wrong with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

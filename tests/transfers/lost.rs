@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::client::{error_code, text};
-use crate::common::eventually;
 use crate::world::{World, content, set_time};
+use testkit::client::{error_code, text};
+use testkit::eventually;
 
 const SIZE: usize = 120_000_000;
 

@@ -11,9 +11,6 @@
     reason = "a setup that fails is a test that fails"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod errors;
 mod far;
 mod files;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::{eventually, readable_directory};
 use crate::world::{World, content};
+use testkit::{eventually, readable_directory};
 
 const MEBIBYTE: usize = 1024 * 1024;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::client::text;
 use crate::world::{World, content, mode_and_time, set_mode, set_time};
+use testkit::client::text;
 
 /// Two levels, an empty directory, links of every kind, odd names.
 fn plant(root: &Path) {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::client::{Client, error_code, text};
-use crate::common::link::TcpLink;
-use crate::common::readable_directory;
-use crate::common::sshd::Sshd;
+use testkit::client::{Client, error_code, text};
+use testkit::link::TcpLink;
+use testkit::readable_directory;
+use testkit::sshd::Sshd;
 
 /// A server with the session `web`, and the host behind it.
 pub(crate) struct World {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::tools::Catalog;
 
-const README: &str = include_str!("../README.md");
-const LIMITS: &str = include_str!("../src/limits.rs");
+const README: &str = include_str!("../../README.md");
+const LIMITS: &str = include_str!("../../src/limits.rs");
 
 /// One constant of `limits.rs`.
 struct Limit {

@@ -9,8 +9,6 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
@@ -19,8 +17,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use common::client::BINARY;
-use common::daemon::Daemon;
+use testkit::binary;
+use testkit::daemon::Daemon;
 
 /// A whole run of the suite; it takes some seconds.
 const RUN_LIMIT: Duration = Duration::from_secs(240);
@@ -110,7 +108,7 @@ struct Example(Child);
 impl Example {
     fn start() -> (Self, String) {
         build_example();
-        let path = Path::new(BINARY)
+        let path = Path::new(binary())
             .parent()
             .unwrap()
             .join("examples/conformance");
@@ -144,7 +142,7 @@ fn build_example() {
         command.arg("--all-features");
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    common::run(&mut command);
+    testkit::run(&mut command);
 }
 
 #[tokio::test]
@@ -160,7 +158,7 @@ async fn the_inspector_has_nothing_to_say_about_the_schemas() {
     let url = daemon.url("/mcp");
     let over_http = ["--cli", &url, "--transport", "http"];
     let over_sse = ["--cli", &url, "--transport", "sse"];
-    let over_stdio = ["--cli", BINARY, "--transport", "stdio"];
+    let over_stdio = ["--cli", binary(), "--transport", "stdio"];
     for transport in [over_http, over_sse, over_stdio] {
         let listing = ["--method", "tools/list", "--strict"];
         let arguments: Vec<&str> = transport.into_iter().chain(listing).collect();

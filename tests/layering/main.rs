@@ -9,11 +9,8 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-#[path = "layering/checker.rs"]
 mod checker;
-#[path = "layering/paths.rs"]
 mod paths;
-#[path = "layering/tokens.rs"]
 mod tokens;
 
 use std::path::{Path, PathBuf};

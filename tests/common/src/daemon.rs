@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::client::BINARY;
 use super::processes::{self, Process};
-use super::{bounded, eventually, readable_directory};
+use super::{binary, bounded, eventually, readable_directory};
 
 /// How a daemon is to be started.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl DaemonBuilder {
         command
             .arg("-c")
             .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""));
-        command.arg(BINARY).args(arguments);
+        command.arg(binary()).args(arguments);
         self.command = command;
         self
     }
@@ -151,7 +150,7 @@ impl Daemon {
     pub fn builder() -> DaemonBuilder {
         let home = readable_directory();
         DaemonBuilder {
-            command: base(Path::new(BINARY), home.path()),
+            command: base(Path::new(binary()), home.path()),
             home: Arc::new(home),
             port: 0,
         }

@@ -6,29 +6,20 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-mod common;
-
-#[path = "stdio/calls.rs"]
 mod calls;
-#[path = "stdio/cancel.rs"]
 mod cancel;
-#[path = "stdio/end.rs"]
 mod end;
-#[path = "stdio/eras.rs"]
 mod eras;
-#[path = "stdio/lines.rs"]
 mod lines;
-#[path = "stdio/secrets.rs"]
 mod secrets;
-#[path = "stdio/start.rs"]
 mod start;
 
 use std::time::Duration;
 
-use common::client::Client;
-use common::host::Host;
-use common::processes::Process;
 use serde_json::json;
+use testkit::client::Client;
+use testkit::host::Host;
+use testkit::processes::Process;
 
 /// The contract says 1 s; a loaded machine gets as much again.
 const END_LIMIT: Duration = Duration::from_secs(2);
@@ -49,14 +40,14 @@ async fn running(host: &Host, line: &str) -> Process {
         let mut commands = host.commands().into_iter();
         commands.find(|process| process.command_line() == line)
     };
-    common::eventually(line, || find().is_some()).await;
+    testkit::eventually(line, || find().is_some()).await;
     find().expect("it was there a moment ago")
 }
 
 /// Waits until a remote process is gone, which must not take longer than `limit`.
 async fn gone_within(process: Process, limit: Duration) {
     let begun = tokio::time::Instant::now();
-    common::eventually("the remote command to end", || !process.is_alive()).await;
+    testkit::eventually("the remote command to end", || !process.is_alive()).await;
     let took = begun.elapsed();
     assert!(took <= limit, "the remote command ended after {took:?}");
 }

@@ -17,14 +17,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use super::bounded;
 use super::processes::Process;
+use super::{binary, bounded};
 
 pub use home::Home;
 pub use results::{error_code, modern, stream, text};
 
-/// The binary under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_mcp-ssh-sessions");
 /// The last protocol version with a handshake that this client asks for.
 pub const LEGACY_VERSION: &str = "2025-06-18";
 /// The protocol version without a handshake.
@@ -114,7 +112,7 @@ impl Client {
     /// A server with a home directory of its own and next to no environment.
     pub fn builder() -> ClientBuilder {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command
             .env_clear()
             .env("HOME", home.path())

@@ -4,6 +4,7 @@ use super::processes::{self, Process};
 use super::sshd::{Sshd, SshdBuilder};
 
 /// A server.
+#[derive(Debug)]
 pub struct Host {
     /// The server.
     pub sshd: Sshd,

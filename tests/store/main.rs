@@ -14,9 +14,7 @@ use mcp_ssh_sessions::store::{
 };
 use tempfile::TempDir;
 
-#[path = "store/places.rs"]
 mod places;
-#[path = "store/processes.rs"]
 mod processes;
 
 const ONE_SESSION: &str =

@@ -6,17 +6,15 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use common::processes::{self, Process};
-use common::{bounded, eventually, set_mode};
 use rustix::process::Signal;
 use tempfile::TempDir;
+use testkit::processes::{self, Process};
+use testkit::{bounded, eventually, set_mode};
 use tokio::process::Command;
 
 /// The steps that have to be told, in their order.
@@ -47,7 +45,7 @@ struct Demo {
 impl Demo {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
+        let mut command = Command::new(testkit::binary());
         command
             .arg("demo")
             .env("TMPDIR", place.path())

@@ -6,11 +6,7 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-mod common;
-
-#[path = "doctor/host.rs"]
 mod host;
-#[path = "doctor/local.rs"]
 mod local;
 
 use std::collections::BTreeMap;
@@ -19,8 +15,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{bounded, set_mode};
 use tempfile::TempDir;
+use testkit::{bounded, set_mode};
 use tokio::process::Command;
 
 /// What `doctor` said.
@@ -92,7 +88,7 @@ impl Home {
         let path = self.path(".ssh").join(name);
         let mut keygen = std::process::Command::new("ssh-keygen");
         keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
-        common::run(keygen.arg(&path));
+        testkit::run(keygen.arg(&path));
         path
     }
 
@@ -110,7 +106,7 @@ struct Doctor {
 impl Doctor {
     /// Nothing of the test's own environment but PATH.
     fn new(home: &Path, config: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"));
+        let mut command = Command::new(testkit::binary());
         command
             .arg("doctor")
             .env_clear()

@@ -1,11 +1,6 @@
-//! Fixtures: servers to connect to and links that fail on request. `tests/fixtures.rs` tests them.
+//! Fixtures for the tests and benchmarks of `mcp-ssh-sessions`: clients, servers to connect to, and links that fail
+//! on request. `tests/fixtures` tests them.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    unreachable_pub,
-    reason = "each test binary compiles all of this and uses a part of it"
-)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +20,21 @@ pub mod temp_user;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+/// The program under test: cargo names it, and a test that is started by hand finds it beside its own directory.
+pub fn binary() -> &'static str {
+    static BINARY: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("CARGO_BIN_EXE_mcp-ssh-sessions").unwrap_or_else(|_| {
+            let test = std::env::current_exe().expect("a path");
+            let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+            let binary = profile.join("mcp-ssh-sessions");
+            binary.to_str().expect("a path in UTF-8").to_owned()
+        })
+    });
+    &BINARY
+}
 
 /// Bound of every wait: what is not true by then never will be, however slow the machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,8 +9,6 @@
     reason = "clippy knows only test functions as tests, and helpers of these are none"
 )]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,10 +18,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use common::client::{BINARY, MODERN_VERSION, error_code, stream, text};
-use common::daemon::Daemon;
-use common::host::Host;
-use common::{eventually, processes, set_mode};
+use testkit::binary;
+use testkit::client::{MODERN_VERSION, error_code, stream, text};
+use testkit::daemon::Daemon;
+use testkit::host::Host;
+use testkit::{eventually, processes, set_mode};
 
 /// The last protocol version with a handshake.
 const LATEST_LEGACY_VERSION: &str = "2025-11-25";
@@ -64,13 +63,14 @@ impl Served {
     async fn new() -> Self {
         let served = Self {
             host: Host::start().await,
-            home: common::readable_directory(),
+            home: testkit::readable_directory(),
         };
         let config = served.host.sshd.ssh_config();
         let lines = [
             "#!/bin/sh".to_owned(),
             format!(
-                "'{BINARY}' --ssh-config '{}' --log trace 2>>'{}'",
+                "'{}' --ssh-config '{}' --log trace 2>>'{}'",
+                binary(),
                 config.display(),
                 served.file("log").display()
             ),

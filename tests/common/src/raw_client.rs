@@ -2,6 +2,7 @@
 //!
 //! Its waits are bounded for a paused clock; on real time put `bounded` around them.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ struct Greeting {
 }
 
 /// Accepts every host key and keeps it.
+#[derive(Debug)]
 pub struct Handler(Arc<Mutex<Greeting>>);
 
 impl client::Handler for Handler {
@@ -55,6 +57,13 @@ pub struct RawClient {
     /// russh's own handle.
     pub handle: client::Handle<Handler>,
     greeting: Arc<Mutex<Greeting>>,
+}
+
+impl fmt::Debug for RawClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // russh's handle has no text.
+        formatter.debug_struct("RawClient").finish_non_exhaustive()
+    }
 }
 
 impl RawClient {
@@ -150,6 +159,7 @@ impl RawClient {
 }
 
 /// A command under way.
+#[derive(Debug)]
 pub struct RawExec {
     /// russh's own channel.
     pub channel: Channel<client::Msg>,

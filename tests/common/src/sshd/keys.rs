@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Sshd, public_key_path};
-use crate::common::run;
+use crate::run;
 
 /// Types of keys that ssh-keygen makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::common::processes::{self, Process};
+use crate::processes::{self, Process};
 
 /// A home directory, by which everything that was started with it is found.
 #[derive(Debug)]
