@@ -14,7 +14,7 @@ use crate::actors::error::SessionError;
 use crate::actors::request::QueuedTransfer;
 use crate::actors::sftp::{self, SftpActor, SftpArguments};
 use crate::limits;
-use crate::ssh::transfer::Litter;
+use crate::ssh::transfer::Leftovers;
 
 /// First ticket of the queue of transfers: tickets name a call in any queue.
 const TICKETS: u64 = 1 << 62;
@@ -25,7 +25,7 @@ pub(super) struct Transfers {
     waiting: VecDeque<(u64, QueuedTransfer)>,
     last_ticket: u64,
     /// Temporary files that wait for the next link.
-    litter: Litter,
+    litter: Leftovers,
 }
 
 impl Default for Transfers {

@@ -24,7 +24,7 @@ use crate::limits;
 use crate::metrics::{self, TransferOutcome};
 use crate::ssh::sftp::pool::SftpPool;
 use crate::ssh::transfer::{
-    self, Direction, Litter, Progress, Summary, TransferError, TransferFailure,
+    self, Direction, Leftovers, Progress, Summary, TransferError, TransferFailure,
 };
 use crate::store::SessionName;
 
@@ -40,7 +40,7 @@ pub(crate) struct SftpArguments {
     pub(crate) number: u64,
     pub(crate) transfer: QueuedTransfer,
     pub(crate) pool: Arc<SftpPool>,
-    pub(crate) litter: Litter,
+    pub(crate) litter: Leftovers,
     pub(crate) record: Arc<JobRecord>,
     pub(crate) signals: mpsc::Receiver<&'static str>,
 }

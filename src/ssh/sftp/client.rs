@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::carrier::{read_all, write_all};
+use super::io_tasks::{read_all, write_all};
 use super::wire::{self, Attributes, Entry, Handle, Reply, Status, extension, status};
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};

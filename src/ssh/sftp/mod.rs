@@ -7,10 +7,11 @@
 //! without copying what they carry, and [`client`] keeps any number of requests in flight. [`pool`] keeps
 //! channels warm.
 
-mod carrier;
 pub(crate) mod client;
+mod io_tasks;
 mod parse;
 pub(crate) mod pool;
+pub(crate) mod read_block;
 mod requests;
 pub(crate) mod wire;
 

@@ -12,13 +12,15 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+use super::context::{Context, lock};
 use super::error::TransferError;
-use super::{Context, local, lock};
+use super::local;
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::command::{quote, token};
 use crate::ssh::exec::{self, Feed, Input};
 use crate::ssh::sftp::Sftp;
+use crate::ssh::sftp::read_block::read_full_block;
 
 /// `$0` token, `$1` how many bytes from the beginning, or `all`; the path comes on stdin, so that no shell has to
 /// read it. No single quote, backslash or exclamation mark: every login shell must read the script.
@@ -197,7 +199,7 @@ async fn hash_blocks(
     let hashing = async {
         let mut hasher = Sha256::new();
         while let Some((offset, wanted, pending)) = receiver.recv().await {
-            let pieces = super::download_blocks::whole(sftp, handle, offset, wanted, pending)
+            let pieces = read_full_block(sftp, handle, offset, wanted, pending)
                 .await
                 .map_err(failed)?;
             let Some(pieces) = pieces else {

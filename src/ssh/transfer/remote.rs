@@ -1,10 +1,10 @@
 //! Paths of the host: what they mean, what stands there, and why something did not work.
 
+use super::context::Context;
 use super::error::{Side, TransferError};
 use super::names;
-use super::{Context, Sftp, wire};
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of, status};
-use crate::ssh::sftp::{Pending, SftpError};
+use crate::ssh::sftp::{Pending, Sftp, SftpError, wire};
 
 /// Where a file goes on the host.
 #[derive(Debug, Clone)]

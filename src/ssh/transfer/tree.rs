@@ -2,8 +2,9 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::context::Context;
 use super::error::TransferError;
-use super::{Context, local};
+use super::local;
 use crate::limits;
 use crate::ssh::sftp::{Entry, Handle, Sftp, SftpError};
 

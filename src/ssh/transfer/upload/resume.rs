@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::error::TransferError;
-use super::local::blocking;
-use super::remote::{self, Target};
+use super::file::{Draft, create};
 use super::source::Source;
-use super::upload::{Draft, create};
-use super::{Context, hash, lock, names, tree};
 use crate::limits;
 use crate::ssh::sftp::wire::{Kind, kind_of};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::blocking;
+use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::{hash, names, tree};
 
 /// Finds the part that an earlier call has left, and whether it is the beginning of this source.
 pub(super) async fn draft(

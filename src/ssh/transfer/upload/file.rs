@@ -1,18 +1,19 @@
 //! One file to the host.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::error::TransferError;
-use super::local::blocking;
-use super::remote::{self, Target};
-use super::source::{Found, Source, find};
-use super::upload_blocks::{Blocks, Carried, Failed, copy};
-use super::{Context, Summary, beside, lanes, names, tree_upload, upload_end, upload_resume};
-use crate::policy;
+use super::blocks::{Blocks, Carried, Failed, copy};
+use super::source::Source;
+use super::{finish, resume};
 use crate::ssh::sftp::wire::status;
 use crate::ssh::sftp::{Handle, SftpError};
+use crate::ssh::transfer::context::Context;
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::blocking;
+use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::spec::Summary;
+use crate::ssh::transfer::{extra_channels, names, striping};
 
 /// The temporary file on the host that becomes the target.
 pub(super) struct Draft {
@@ -22,35 +23,25 @@ pub(super) struct Draft {
     pub(super) start: u64,
 }
 
-pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
-    let spec = &context.spec;
-    let path = spec.policy.expand(&spec.local)?;
-    let rules = Arc::clone(&spec.policy);
-    let given = spec.local.clone();
-    let found = blocking(move || find(&path, &given, &rules)).await??;
-    let remote = remote::expand(&context.sftp, &spec.remote).await?;
-    match found {
-        Found::Directory(path) if spec.recursive => tree_upload::run(context, path, remote).await,
-        Found::Directory(path) => Err(TransferError::local(
-            &policy::shown(&path),
-            "it is a directory; recursive: true copies it with all that is in it",
-        )),
-        Found::File(source) => {
-            let name = source.name.to_str().map(ToOwned::to_owned);
-            let name = name.ok_or_else(|| {
-                TransferError::local(&source.shown, "its name is not UTF-8; rename it first")
-            })?;
-            beside::open_ahead(context, source.size(), Some(&context.draft));
-            let early = early_draft(context, &remote, &name);
-            let (target, early) = tokio::join!(remote::target(context, &remote, &name), early);
-            let target = target?;
-            let draft = fitting(context, early, &target).await;
-            context.progress.add_total(source.size());
-            let shown = source.shown.clone();
-            file(context, source, &target, draft).await?;
-            Ok(context.summary(shown, target.path))
-        }
-    }
+/// Carries the file that a call names to the path that it names.
+pub(super) async fn upload_file(
+    context: &Context,
+    source: Source,
+    remote: &str,
+) -> Result<Summary, TransferError> {
+    let name = source.name.to_str().map(ToOwned::to_owned);
+    let name = name.ok_or_else(|| {
+        TransferError::local(&source.shown, "its name is not UTF-8; rename it first")
+    })?;
+    extra_channels::open_ahead(context, source.size(), Some(&context.draft));
+    let early = early_draft(context, remote, &name);
+    let (target, early) = tokio::join!(remote::target(context, remote, &name), early);
+    let target = target?;
+    let draft = fitting(context, early, &target).await;
+    context.progress.add_total(source.size());
+    let shown = source.shown.clone();
+    file(context, source, &target, draft).await?;
+    Ok(context.summary(shown, target.path))
 }
 
 /// On a long link, the temporary file beside what looks like the name of a file, while it is still looked up
@@ -59,7 +50,7 @@ async fn early_draft(context: &Context, path: &str, source_name: &str) -> Option
     let (directory, name) = names::split(path);
     let spec = &context.spec;
     let guessed = name.is_some_and(|name| looks_like_file(name, source_name));
-    if !guessed || !spec.overwrite || spec.resume || !lanes::is_long_link(context) {
+    if !guessed || !spec.overwrite || spec.resume || !striping::is_long_link(context) {
         return None;
     }
     let path = names::join(directory, &names::temporary(name?));
@@ -139,12 +130,12 @@ async fn small(
         );
         offset += length as u64;
     }
-    upload_end::finish(context, source, target, &draft.handle, size, writes).await?;
+    finish::finish(context, source, target, &draft.handle, size, writes).await?;
     if source.size() == 0 {
         context.progress.add_total(size);
     }
     context.progress.add_bytes(size);
-    upload_end::conclude(context, source, &draft.path, size, target).await
+    finish::conclude(context, source, &draft.path, size, target).await
 }
 
 /// A file of many blocks, over several channels where that helps.
@@ -157,8 +148,8 @@ async fn large(
     let draft = match early {
         Some(draft) => draft,
         None if context.spec.resume => {
-            let draft = upload_resume::draft(context, source, target).await?;
-            beside::open_late(context, source.size() - draft.start, Some(&context.draft));
+            let draft = resume::draft(context, source, target).await?;
+            extra_channels::open_late(context, source.size() - draft.start, Some(&context.draft));
             draft
         }
         None => new_draft(context, target).await?,
@@ -175,11 +166,11 @@ async fn large(
         }
         Err(Failed::Other(error)) => return Err(error),
     };
-    if arrived == Carried::Synced(size) && upload_end::can_settle(context) {
-        return upload_end::settle(context, source, &draft, target).await;
+    if arrived == Carried::Synced(size) && finish::can_settle(context) {
+        return finish::settle(context, source, &draft, target).await;
     }
-    upload_end::finish(context, source, target, &draft.handle, size, Vec::new()).await?;
-    upload_end::conclude(context, source, &draft.path, size, target).await
+    finish::finish(context, source, target, &draft.handle, size, Vec::new()).await?;
+    finish::conclude(context, source, &draft.path, size, target).await
 }
 
 async fn new_draft(context: &Context, target: &Target) -> Result<Draft, TransferError> {

@@ -9,13 +9,14 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 use tokio::sync::{Mutex, mpsc};
 
-use super::error::TransferError;
+use super::file::Draft;
 use super::source::Source;
-use super::upload::Draft;
-use super::window::{Block, Window};
-use super::{Context, beside, lock};
 use crate::limits;
 use crate::ssh::sftp::{Handle, Sftp, SftpError};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::extra_channels;
+use crate::ssh::transfer::window::{Block, Window};
 
 /// Blocks read ahead of the channels.
 const READ_AHEAD: usize = 4;
@@ -168,7 +169,7 @@ async fn sync_beside(
     let is_spare = extra + 1 < limits::SFTP_CHANNELS_MAX && context.sftp.syncs();
     if is_spare
         && blocks.window.left() >= 2 * limits::TRANSFER_SYNC_BYTES
-        && let Some(sftp) = beside::channel(&context.pool).await
+        && let Some(sftp) = extra_channels::channel(&context.pool).await
     {
         tokio::select! {
             () = context.pool.channels().contended() => {}
@@ -179,7 +180,7 @@ async fn sync_beside(
 }
 
 async fn sync_often(sftp: &Sftp, blocks: &Blocks, path: &str) -> Result<(), Failed> {
-    let Some(handle) = beside::open_write(sftp, path).await else {
+    let Some(handle) = extra_channels::open_write(sftp, path).await else {
         return Ok(());
     };
     loop {
@@ -205,7 +206,7 @@ async fn send_beside(
     path: &str,
     busy: &AtomicUsize,
 ) -> Result<Carried, Failed> {
-    let Some(mut channel) = beside::another_channel(context).await else {
+    let Some(mut channel) = extra_channels::another_channel(context).await else {
         return Ok(Carried::Nothing);
     };
     let Some(handle) = channel.writing(path).await else {

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
-use super::download::{Target, changed};
-use super::download_part::Part;
-use super::error::TransferError;
-use super::to_disk::{Arrived, write_blocks};
-use super::window::Window;
-use super::{Context, beside, lanes, lock};
+use super::part_file::Part;
+use super::target::{Target, changed};
+use super::writer::{Arrived, write_blocks};
 use crate::limits;
-use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
+use crate::ssh::sftp::read_block::read_full_block;
+use crate::ssh::sftp::{Handle, Sftp};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::window::Window;
+use crate::ssh::transfer::{extra_channels, striping};
 
 /// Fetches all blocks: over the first channel at once, over others as soon as they are open.
 pub(super) async fn copy(
@@ -61,11 +62,13 @@ async fn fetch_all(
     let writer = sender.clone();
     let mut others = FuturesUnordered::new();
     let extra = lock(&context.ahead).len();
-    let depth = lanes::depth(context, 1 + extra, context.sftp.read_block());
+    let depth = striping::depth(context, 1 + extra, context.sftp.read_block());
     for _ in 0..extra {
         let sender = sender.clone();
         others.push(async move {
-            let Some(beside::Beside { sftp, .. }) = beside::another_channel(context).await else {
+            let Some(extra_channels::Beside { sftp, .. }) =
+                extra_channels::another_channel(context).await
+            else {
                 return Ok(());
             };
             let opened = async { sftp.open_read(path).await?.handle().await };
@@ -165,7 +168,7 @@ async fn fetch(
     };
     let taking = async {
         while let Some((block, pending)) = answers.recv().await {
-            let pieces = whole(sftp, handle, block.offset, block.length, pending)
+            let pieces = read_full_block(sftp, handle, block.offset, block.length, pending)
                 .await
                 .map_err(failed)?;
             let Some(pieces) = pieces else {
@@ -178,34 +181,4 @@ async fn fetch(
         Ok(())
     };
     tokio::try_join!(asking, taking).map(|_| ())
-}
-
-/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
-/// ends before it.
-pub(super) async fn whole(
-    sftp: &Sftp,
-    handle: &Handle,
-    offset: u64,
-    wanted: u64,
-    pending: Pending,
-) -> Result<Option<Vec<Bytes>>, SftpError> {
-    let mut pieces = Vec::new();
-    let mut have = 0;
-    let mut answer = pending.data().await?;
-    loop {
-        let Some(more) = answer else { return Ok(None) };
-        let length: usize = more.iter().map(Bytes::len).sum();
-        have += length as u64;
-        if length == 0 || have > wanted {
-            return Err(SftpError::Protocol(format!(
-                "{length} bytes where {wanted} were asked for"
-            )));
-        }
-        pieces.extend(more);
-        if have == wanted {
-            return Ok(Some(pieces));
-        }
-        let next = sftp.read(handle, offset + have, wanted - have).await?;
-        answer = next.data().await?;
-    }
 }

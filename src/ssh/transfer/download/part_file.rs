@@ -6,12 +6,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::download::{Target, Version, new_temporary};
-use super::error::{Side, TransferError};
-use super::local::{self, Temporary, blocking};
-use super::{Context, hash, lock, names};
-use crate::limits;
-use crate::policy;
+use super::target::{Target, Version, new_temporary};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::{Side, TransferError};
+use crate::ssh::transfer::local::{self, Temporary, blocking};
+use crate::ssh::transfer::{hash, names};
+use crate::{limits, policy};
 
 /// A file that is being filled.
 pub(super) struct Part {

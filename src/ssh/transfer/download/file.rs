@@ -1,185 +1,52 @@
 //! One file from the host.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use rustix::fs::FileType;
 
-use super::download_blocks::{copy, whole};
-use super::download_part::prepare;
-use super::error::{Side, TransferError};
-use super::local::{self, Dir, Meta, Temporary, blocking};
-use super::{Context, Summary, Verify, beside, hash, lock, names, remote, to_disk, tree_download};
+use super::blocks::copy;
+use super::part_file::prepare;
+use super::target::{Target, Version, changed, find, new_temporary};
+use super::writer;
 use crate::limits;
-use crate::policy;
 use crate::ssh::sftp::Handle;
-use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
+use crate::ssh::sftp::read_block::read_full_block;
+use crate::ssh::sftp::wire::Attributes;
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::{self, Meta, blocking};
+use crate::ssh::transfer::spec::{Summary, Verify};
+use crate::ssh::transfer::{extra_channels, hash, names, remote};
 
 /// Setuid, setgid and sticky bits are never carried over.
 const MODE_MASK: u32 = 0o777;
 /// The mode of a file whose host tells none.
 const MODE_DEFAULT: u32 = 0o644;
 
-/// Where a file goes on this machine.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) directory: Dir,
-    pub(super) name: OsString,
-    /// For messages.
-    pub(super) shown: String,
-}
-
-impl Target {
-    pub(super) fn failed(&self, error: &io::Error) -> TransferError {
-        TransferError::io(&self.shown, error)
-    }
-}
-
-pub(super) async fn run(context: &Context) -> Result<Summary, TransferError> {
+/// Carries the file that a call names to the path that it names.
+pub(super) async fn download_file(
+    context: &Context,
+    path: String,
+    local: PathBuf,
+    size: u64,
+) -> Result<Summary, TransferError> {
     let spec = &context.spec;
-    let local = spec.policy.expand(&spec.local)?;
-    let path = remote::expand(&context.sftp, &spec.remote).await?;
-    let found = match context.sftp.stat(&path).await {
-        Ok(found) => found,
-        Err(error) => return Err(remote::explain(context, &path, error, 0).await),
+    let (_, Some(name)) = names::split(&path) else {
+        return Err(TransferError::remote(&path, "this is no name of a file"));
     };
-    match kind_of(&found) {
-        Kind::Directory if spec.recursive => tree_download::run(context, path, local).await,
-        Kind::Directory => Err(TransferError::remote(
-            &path,
-            "it is a directory; recursive: true copies it with all that is in it",
-        )),
-        Kind::Special | Kind::Link => Err(TransferError::remote(
-            &path,
-            "it is a special file (a device, a pipe or a socket)",
-        )),
-        Kind::File => {
-            let (_, Some(name)) = names::split(&path) else {
-                return Err(TransferError::remote(&path, "this is no name of a file"));
-            };
-            beside::open_ahead(context, found.size.unwrap_or_default(), None);
-            let (name, rules) = (OsString::from(name), Arc::clone(&spec.policy));
-            let (overwrite, recursive) = (spec.overwrite, spec.recursive);
-            let slash = spec.local.ends_with('/');
-            let target =
-                blocking(move || find(&local, slash, name, &rules, overwrite, recursive)).await??;
-            let shown = target.shown.clone();
-            file(context, &path, &target, found.size.unwrap_or_default()).await?;
-            Ok(context.summary(shown, path))
-        }
-    }
-}
-
-/// Finds the directory and the name of the target, and makes sure that it may be written.
-fn find(
-    path: &Path,
-    slash: bool,
-    source_name: OsString,
-    rules: &policy::LocalPolicy,
-    overwrite: bool,
-    recursive: bool,
-) -> Result<Target, TransferError> {
-    let given = policy::shown(path);
-    let is_directory = path.is_dir();
-    if slash && !is_directory && !recursive {
-        let reason =
-            "there is no such directory; make it first, or leave the final / away to name the file";
-        return Err(TransferError::local(&given, reason));
-    }
-    let (parent, name) = if is_directory || slash {
-        (path.to_owned(), source_name)
-    } else {
-        let name = path.file_name().map(ToOwned::to_owned);
-        let name =
-            name.ok_or_else(|| TransferError::local(&given, "this is no name for a file"))?;
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        (parent.unwrap_or(Path::new(".")).to_owned(), name)
-    };
-    let real = policy::resolved(&absolute(&parent)?);
-    rules.check_target(&real.join(&name))?;
-    if recursive {
-        std::fs::create_dir_all(&real).map_err(|error| TransferError::io(&given, &error))?;
-    }
-    let directory = Dir::open(&real).map_err(|error| open_failed(&real, &error))?;
-    let shown = policy::shown(&real.join(&name));
-    match directory.stat(&name) {
-        Ok(stat) => match local::file_type(&stat) {
-            FileType::Directory => {
-                return Err(TransferError::local(&shown, "a directory is in the way"));
-            }
-            FileType::RegularFile | FileType::Symlink if overwrite => {}
-            FileType::RegularFile | FileType::Symlink => {
-                let reason = "it exists already; overwrite: true replaces it";
-                return Err(TransferError::local(&shown, reason));
-            }
-            _ => return Err(TransferError::local(&shown, "a special file is in the way")),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(TransferError::io(&shown, &error)),
-    }
-    Ok(Target {
-        directory,
-        name,
-        shown,
-    })
-}
-
-/// A path from the root; a relative one starts in the working directory.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, TransferError> {
-    std::path::absolute(path).map_err(|error| TransferError::io(&policy::shown(path), &error))
-}
-
-fn open_failed(directory: &Path, error: &io::Error) -> TransferError {
-    let shown = policy::shown(directory);
-    match error.kind() {
-        io::ErrorKind::NotFound => TransferError::local(
-            &shown,
-            "there is no such directory; make it first, or set recursive: true",
-        ),
-        _ => TransferError::io(&shown, error),
-    }
-}
-
-/// What is known of a source once it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) size: u64,
-    pub(super) modified: Option<u32>,
-}
-
-impl Version {
-    fn of(attributes: &Attributes) -> Self {
-        Self {
-            size: attributes.size.unwrap_or_default(),
-            modified: attributes.mtime,
-        }
-    }
-
-    fn check(self, now: Self, path: &str) -> Result<(), TransferError> {
-        let what = if self.size != now.size {
-            format!("it had {} bytes and has {}", self.size, now.size)
-        } else if self.modified != now.modified {
-            "it was written to".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(changed(path, what))
-    }
-}
-
-pub(super) fn changed(path: &str, what: String) -> TransferError {
-    TransferError::Changed {
-        side: Side::Remote,
-        path: path.to_owned(),
-        what,
-    }
+    extra_channels::open_ahead(context, size, None);
+    let (name, rules) = (OsString::from(name), Arc::clone(&spec.policy));
+    let (overwrite, recursive) = (spec.overwrite, spec.recursive);
+    let slash = spec.local.ends_with('/');
+    let target =
+        blocking(move || find(&local, slash, name, &rules, overwrite, recursive)).await??;
+    let shown = target.shown.clone();
+    file(context, &path, &target, size).await?;
+    Ok(context.summary(shown, path))
 }
 
 /// Carries one file to its target. `hint` is the size that a listing told.
@@ -235,7 +102,9 @@ async fn small(
     let read = sftp.read(handle, 0, hint).await.map_err(failed)?;
     let after = sftp.stat_handle(handle).await.map_err(failed)?;
     let before = before.attributes().await.map_err(failed)?;
-    let pieces = whole(sftp, handle, 0, hint, read).await.map_err(failed)?;
+    let pieces = read_full_block(sftp, handle, 0, hint, read)
+        .await
+        .map_err(failed)?;
     let after = after.attributes().await.map_err(failed)?;
     let closing = sftp.close(handle).await.map_err(failed)?;
     // Nothing was written there.
@@ -259,24 +128,10 @@ async fn small(
 
 fn write_small(target: &Target, pieces: &[Bytes], meta: Meta, overwrite: bool) -> io::Result<()> {
     let (file, temporary) = new_temporary(target)?;
-    to_disk::write_pieces(&file, pieces.iter(), 0)?;
+    writer::write_pieces(&file, pieces.iter(), 0)?;
     local::set(&file, meta)?;
     file.sync_all()?;
     temporary.commit(&target.name, overwrite)
-}
-
-pub(super) fn new_temporary(target: &Target) -> io::Result<(File, Temporary)> {
-    let name = OsString::from(names::temporary(&target.name.to_string_lossy()));
-    let temporary = Temporary::new(target.directory.clone(), name);
-    match target.directory.create(temporary.name()) {
-        Ok(file) => Ok((file, temporary)),
-        Err(error) => {
-            let mut temporary = temporary;
-            // What could not be made is not ours to remove.
-            temporary.keep();
-            Err(error)
-        }
-    }
 }
 
 async fn verify(
@@ -313,7 +168,7 @@ async fn large(
         return empty(context, path, target, handle, &attributes).await;
     }
     let part = prepare(context, path, target, version).await?;
-    beside::open_late(context, version.size.saturating_sub(part.start), None);
+    extra_channels::open_late(context, version.size.saturating_sub(part.start), None);
     context.progress.add_present(part.start);
     context.resumed.fetch_add(part.start, Ordering::Relaxed);
     let file = Arc::clone(&part.file);

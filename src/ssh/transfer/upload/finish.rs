@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::error::TransferError;
-use super::local::{Meta, blocking};
-use super::remote::{self, Target};
+use super::file::Draft;
 use super::source::Source;
-use super::upload::Draft;
-use super::{Context, Verify, hash, lock};
 use crate::ssh::sftp::wire::Attributes;
 use crate::ssh::sftp::{Handle, Pending, SftpError};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::hash;
+use crate::ssh::transfer::local::{Meta, blocking};
+use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::spec::Verify;
 
 /// Setuid, setgid and sticky bits are never carried over.
 const MODE_MASK: u32 = 0o777;

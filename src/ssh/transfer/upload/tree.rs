@@ -8,16 +8,18 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rustix::fs::FileType;
 
-use super::error::TransferError;
-use super::local::{self, Dir, blocking};
-use super::remote::{self, Target};
 use super::source::{Refused, Source};
-use super::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
-use super::{Context, Summary, names, upload, upload_end};
-use crate::limits;
-use crate::policy;
+use super::{file, finish};
 use crate::ssh::sftp::SftpError;
 use crate::ssh::sftp::wire::{Kind, kind_of};
+use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::{self, Dir, blocking};
+use crate::ssh::transfer::names;
+use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::spec::Summary;
+use crate::ssh::transfer::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
+use crate::{limits, policy};
 
 /// Directories are filled first and closed to others then.
 const MODE_WHILE_FILLED: u32 = 0o700;
@@ -182,7 +184,7 @@ async fn make_directory(
     match making.await {
         Ok(()) => {
             context.progress.add_directory();
-            super::lock(made).push(node.clone());
+            lock(made).push(node.clone());
             Ok(())
         }
         Err(error @ SftpError::Status(_)) => match context.sftp.link_stat(&path).await {
@@ -227,7 +229,7 @@ async fn file(
         Err(Refused::Error(error)) => return Err(error),
     };
     let target = target(context, remote, &node.path).await?;
-    upload::file(context, source, &target, None).await
+    file::file(context, source, &target, None).await
 }
 
 /// The place of a file below the root. With `overwrite` the rename itself tells what is in the way.
@@ -301,7 +303,7 @@ async fn close_directory(
 ) -> Result<(), TransferError> {
     let Some(meta) = node.meta else { return Ok(()) };
     let path = names::join(remote, &node.path);
-    let to = upload_end::directory_attributes(meta.mode & 0o777, meta);
+    let to = finish::directory_attributes(meta.mode & 0o777, meta);
     let set = async { context.sftp.set(&path, to).await?.done().await };
     match set.await {
         Ok(()) => Ok(()),

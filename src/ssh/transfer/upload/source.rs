@@ -10,10 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::FileType;
 
-use super::error::{Side, TransferError};
-use super::local::{self, Dir, Identity, Meta};
-use crate::limits;
-use crate::policy;
+use crate::ssh::transfer::error::{Side, TransferError};
+use crate::ssh::transfer::local::{self, Dir, Identity, Meta};
+use crate::{limits, policy};
 
 /// A local file that is being read.
 #[derive(Debug, Clone)]

@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::Progress;
-use super::window::{Block, Window};
 use crate::limits;
+use crate::ssh::transfer::progress::Progress;
+use crate::ssh::transfer::window::{Block, Window};
 
 /// Blocks that are written together when they follow one another: the larger the write, the larger and the fewer
 /// the pages that the system handles.

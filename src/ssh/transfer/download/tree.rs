@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::download::{self, Target};
-use super::error::TransferError;
-use super::local::{Dir, Meta, Temporary, blocking};
-use super::names::{self, Listed};
-use super::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
-use super::{Context, Summary};
-use crate::limits;
-use crate::policy;
+use super::file;
+use super::target::{self, Target};
 use crate::ssh::sftp::Entry;
 use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
+use crate::ssh::transfer::context::Context;
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::{Dir, Meta, Temporary, blocking};
+use crate::ssh::transfer::names::{self, Listed};
+use crate::ssh::transfer::spec::Summary;
+use crate::ssh::transfer::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
+use crate::{limits, policy};
 
 /// Directories listed at once.
 const LISTINGS_AT_ONCE: usize = 16;
@@ -185,7 +186,7 @@ fn prepare(
     tree: &Tree,
     rules: &policy::LocalPolicy,
 ) -> Result<(Dir, PathBuf, Vec<DirectoryNode>), TransferError> {
-    let base = policy::resolved(&download::absolute(local)?);
+    let base = policy::resolved(&target::absolute(local)?);
     rules.check_target(&base)?;
     let rules = rules.rules();
     let files = tree.files.iter().map(|node| &node.path);
@@ -247,7 +248,7 @@ async fn file(
     let (path, overwrite) = (node.path.clone(), context.spec.overwrite);
     let target = blocking(move || find(&root, &path, &shown, overwrite)).await??;
     let path = names::join(remote_root, &node.path);
-    download::file(context, &path, &target, node.size).await
+    file::file(context, &path, &target, node.size).await
 }
 
 fn find(root: &Dir, path: &str, shown: &Path, overwrite: bool) -> Result<Target, TransferError> {
@@ -257,7 +258,8 @@ fn find(root: &Dir, path: &str, shown: &Path, overwrite: bool) -> Result<Target,
         .map_err(|error| in_the_way(shown, &error))?;
     let shown = policy::shown(shown);
     if let Ok(stat) = directory.stat(OsStr::new(name)) {
-        let is_directory = super::local::file_type(&stat) == rustix::fs::FileType::Directory;
+        let is_directory =
+            crate::ssh::transfer::local::file_type(&stat) == rustix::fs::FileType::Directory;
         if is_directory {
             return Err(TransferError::local(&shown, "a directory is in the way"));
         }

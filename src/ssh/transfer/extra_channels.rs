@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Context, lanes, lock};
+use super::context::{Context, lock};
+use super::striping;
 use crate::limits;
 use crate::ssh::sftp::pool::SftpPool;
 use crate::ssh::sftp::{Handle, Sftp};
@@ -45,7 +46,7 @@ pub(super) fn open_late(context: &Context, remaining: u64, draft: Draft<'_>) {
 
 fn open(context: &Context, size: u64, draft: Draft<'_>) {
     let mut ahead = lock(&context.ahead);
-    for _ in 1..lanes::count(context, size) {
+    for _ in 1..striping::count(context, size) {
         let pool = Arc::clone(&context.pool);
         let draft = draft.map(watch::Sender::subscribe);
         ahead.push(tokio::spawn(async move {

@@ -1,0 +1,36 @@
+//! Reads a block of a file completely, although a server may answer with less.
+
+use bytes::Bytes;
+
+use super::client::{Pending, Sftp, SftpError};
+use super::wire::Handle;
+
+/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
+/// ends before it.
+pub(crate) async fn read_full_block(
+    sftp: &Sftp,
+    handle: &Handle,
+    offset: u64,
+    wanted: u64,
+    pending: Pending,
+) -> Result<Option<Vec<Bytes>>, SftpError> {
+    let mut pieces = Vec::new();
+    let mut have = 0;
+    let mut answer = pending.data().await?;
+    loop {
+        let Some(more) = answer else { return Ok(None) };
+        let length: usize = more.iter().map(Bytes::len).sum();
+        have += length as u64;
+        if length == 0 || have > wanted {
+            return Err(SftpError::Protocol(format!(
+                "{length} bytes where {wanted} were asked for"
+            )));
+        }
+        pieces.extend(more);
+        if have == wanted {
+            return Ok(Some(pieces));
+        }
+        let next = sftp.read(handle, offset + have, wanted - have).await?;
+        answer = next.data().await?;
+    }
+}
