@@ -33,7 +33,7 @@ impl Default for Transfers {
         Self {
             waiting: VecDeque::new(),
             last_ticket: TICKETS,
-            litter: Litter::default(),
+            litter: Leftovers::default(),
         }
     }
 }
