@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::record::ConnectRecord;
-use super::{Call, Hints, Tool, parameters, record, schema};
+use super::record::{self, ConnectRecord};
+use super::tool::{Call, Hints, Tool};
+use super::{parameters, schema};
 use crate::actors::request::ConnectRequest;
 use crate::limits;
 use crate::ssh::credentials::{Credentials, Secret};
@@ -60,8 +61,8 @@ impl Tool for Connect {
         let request = request(parameters)?;
         let cancelled = call.context.ct.clone();
         tokio::select! {
-            report = call.supervisor.connect(request) => record::connected(report?),
-            // Not answered; a dial that is under way comes to its end by itself.
+            report = call.supervisor.connect(request) => record::result(&ConnectRecord::from(report?)),
+            // The client gets no answer; a dial that is under way ends by itself.
             () = cancelled.cancelled() => Err(ToolError::cancelled()),
         }
     }

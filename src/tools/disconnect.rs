@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::ToolError;
-use super::{Call, Hints, Tool, parameters, record, schema};
+use super::record::{self, Notes, Record};
+use super::tool::{Call, Hints, Tool};
+use super::{parameters, schema};
 
 /// The tool.
 pub(super) struct Disconnect;
@@ -20,13 +22,35 @@ pub(super) struct Parameters {
     forget: Option<bool>,
 }
 
-/// What it answers.
+/// A session that was ended.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct DisconnectRecord {
     session: String,
     forgotten: bool,
     ended_jobs: Vec<String>,
+    #[serde(skip_serializing_if = "Notes::is_empty")]
+    #[schemars(skip)]
+    notes: Notes,
+}
+
+impl Record for DisconnectRecord {
+    fn text(&self) -> String {
+        let kept = if self.forgotten {
+            "forgotten"
+        } else {
+            "disconnected; it stays saved"
+        };
+        let jobs = match self.ended_jobs.len() {
+            0 => String::new(),
+            _ => format!("; ended {}", self.ended_jobs.join(", ")),
+        };
+        format!("session {}: {kept}{jobs}", self.session)
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
 }
 
 impl Tool for Disconnect {
@@ -41,7 +65,7 @@ impl Tool for Disconnect {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<Record>())
+        Some(schema::output::<DisconnectRecord>())
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
@@ -50,21 +74,11 @@ impl Tool for Disconnect {
             .supervisor
             .disconnect(session, parameters.forget.unwrap_or(false))
             .await?;
-        let record = Record {
+        record::result(&DisconnectRecord {
             session: report.session.to_string(),
             forgotten: report.forgotten,
             ended_jobs: report.ended_jobs,
-        };
-        let kept = if record.forgotten {
-            "forgotten"
-        } else {
-            "disconnected; it stays saved"
-        };
-        let jobs = match record.ended_jobs.len() {
-            0 => String::new(),
-            _ => format!("; ended {}", record.ended_jobs.join(", ")),
-        };
-        let text = format!("session {}: {kept}{jobs}", record.session);
-        record::result(&record, text, &report.notes)
+            notes: Notes::new(&report.notes),
+        })
     }
 }

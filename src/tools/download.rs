@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::transfer::{self, Common, VerifyBy};
-use super::{Call, Hints, Tool, schema};
+use super::schema;
+use super::tool::{Call, Hints, Tool};
+use super::transfer::{self, Options, TransferRecord, VerifyBy};
 use crate::ssh::transfer::Direction;
 
 /// The tool.
@@ -43,7 +44,7 @@ impl Tool for Download {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<transfer::Record>())
+        Some(schema::output::<TransferRecord>())
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
@@ -58,7 +59,7 @@ impl Tool for Download {
             mode,
             wait_ms,
         } = parameters;
-        let common = Common {
+        let options = Options {
             session,
             recursive,
             overwrite,
@@ -67,6 +68,6 @@ impl Tool for Download {
             mode,
             wait_ms,
         };
-        transfer::run(call, Direction::Download, local_path, remote_path, common).await
+        transfer::copy(call, Direction::Download, local_path, remote_path, options).await
     }
 }

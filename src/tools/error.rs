@@ -49,8 +49,14 @@ impl ToolError {
         Self::new(ErrorCode::Cancelled, "the call was cancelled".to_owned())
     }
 
-    /// Adds what became of the command.
-    pub(super) fn with_fate(mut self, fate: Fate) -> Self {
+    /// An error of a call that runs a command: adds the fate of the command.
+    pub(super) fn of_command(error: SessionError) -> Self {
+        let fate = error.fate();
+        Self::from(error).with_fate(fate)
+    }
+
+    /// Adds the fate of the command.
+    fn with_fate(mut self, fate: Fate) -> Self {
         self.fate = Some(fate);
         self
     }

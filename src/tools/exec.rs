@@ -8,8 +8,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ToolError;
-use super::{Call, Hints, Tool, command_result, parameters, progress};
-use crate::actors::SessionError;
+use super::tool::{Call, Hints, Tool};
+use super::{command_result, parameters, progress};
 use crate::actors::output::OutputWatch;
 use crate::actors::request::ExecRequest;
 use crate::limits;
@@ -57,16 +57,11 @@ impl Tool for Exec {
         let max_output = parameters::max_output(parameters.max_output_bytes)?;
         let (request, output) = request(parameters, call.context.ct.clone(), max_output)?;
         let _progress = progress::report_output(&call.context, output);
-        let report = call.supervisor.exec(session, request).await.map_err(told)?;
+        let report = call.supervisor.exec(session, request).await;
+        let report = report.map_err(ToolError::of_command)?;
         let shown = command_result::head_and_tail(&report, max_output);
-        Ok(command_result::write(&report, &shown))
+        Ok(command_result::render(&report, &shown))
     }
-}
-
-/// An error that concerns a command says what became of it.
-pub(super) fn told(error: SessionError) -> ToolError {
-    let fate = error.fate();
-    ToolError::from(error).with_fate(fate)
 }
 
 fn request(

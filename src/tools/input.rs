@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ToolError;
-use super::{Call, Hints, Tool, record, schema};
+use super::record::{self, Record};
+use super::schema;
+use super::tool::{Call, Hints, Tool};
 use crate::actors::job::record::JobRecord;
 use crate::error::ErrorCode;
 use crate::limits;
@@ -58,15 +60,39 @@ impl Signal {
     }
 }
 
-/// What it answers.
+/// Input that a job took.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct InputRecord {
     job: String,
     written_bytes: u64,
     closed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<String>,
+    signal: Option<&'static str>,
+}
+
+impl Record for InputRecord {
+    fn text(&self) -> String {
+        let mut done = Vec::new();
+        if self.written_bytes > 0 {
+            done.push(format!("wrote {} bytes", self.written_bytes));
+        }
+        if self.closed {
+            done.push("ended its stdin".to_owned());
+        }
+        if let Some(signal) = &self.signal {
+            done.push(format!("sent {signal}"));
+        }
+        if done.is_empty() {
+            done.push("its stdin had ended before".to_owned());
+        }
+        format!(
+            "job {}: {}; ssh_output(job: \"{}\", waitMs: 5000) shows what follows",
+            self.job,
+            done.join(", "),
+            self.job
+        )
+    }
 }
 
 /// End of transmission: what Ctrl-D types. A terminal has no other end of input.
@@ -84,7 +110,7 @@ impl Tool for Input {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<Record>())
+        Some(schema::output::<InputRecord>())
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
@@ -108,13 +134,12 @@ impl Tool for Input {
         {
             return Err(ended(&job));
         }
-        let record = Record {
+        record::result(&InputRecord {
             job: job.name.clone(),
             written_bytes: written,
             closed,
-            signal: parameters.signal.map(|signal| signal.name().to_owned()),
-        };
-        record::result(&record, text(&record), &[])
+            signal: parameters.signal.map(Signal::name),
+        })
     }
 }
 
@@ -169,26 +194,4 @@ async fn close_input(job: &JobRecord) -> bool {
         return true;
     }
     job.close_input()
-}
-
-fn text(record: &Record) -> String {
-    let mut done = Vec::new();
-    if record.written_bytes > 0 {
-        done.push(format!("wrote {} bytes", record.written_bytes));
-    }
-    if record.closed {
-        done.push("ended its stdin".to_owned());
-    }
-    if let Some(signal) = &record.signal {
-        done.push(format!("sent {signal}"));
-    }
-    if done.is_empty() {
-        done.push("its stdin had ended before".to_owned());
-    }
-    format!(
-        "job {}: {}; ssh_output(job: \"{}\", waitMs: 5000) shows what follows",
-        record.job,
-        done.join(", "),
-        record.job
-    )
 }

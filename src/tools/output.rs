@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::command_result::{self, Paging, Shown};
 use super::error::ToolError;
 use super::render::{self, Block, PageView};
-use super::{Call, Hints, Tool, exec, parameters, progress, transfer};
+use super::tool::{Call, Hints, Tool};
+use super::{parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::output::OutputWatch;
@@ -78,7 +79,7 @@ impl Tool for Output {
         let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
         let record = call.supervisor.job(&parameters.job).await?;
         if let Some(transfer) = &record.transfer {
-            return transfer::output(&call, &record, transfer, wait).await;
+            return transfer::wait_and_render(&call, &record, transfer, wait).await;
         }
         let selection = parameters.stream.unwrap_or(Selection::Both);
         if selection == Selection::Screen && !record.pty {
@@ -103,7 +104,7 @@ impl Tool for Output {
             return Err(ToolError::cancelled());
         }
         // The end first: output that comes after it was looked at is not lost, it is still unread.
-        let report = record.report().map_err(exec::told)?;
+        let report = record.report().map_err(ToolError::of_command)?;
         let shown = match (selection, pattern) {
             (Selection::Screen, _) => reader.blocking(Reader::screen).await?,
             (_, Some(pattern)) => {
@@ -120,7 +121,7 @@ impl Tool for Output {
             };
             return Err(dropped.into());
         }
-        Ok(command_result::write(&report, &shown))
+        Ok(command_result::render(&report, &shown))
     }
 }
 
@@ -218,7 +219,7 @@ impl Reader {
         let start = self.offset.map_or(0, |_| self.start(length));
         // The lock is held for one piece at a time: the reader of the channel must not wait for a search.
         let read = |offset, bytes| self.record.output.lock().read(self.stream, offset, bytes);
-        let found = render::grep(read, start, pattern, self.max);
+        let found = render::matching_lines(read, start, pattern, self.max);
         let remark = match (found.found, found.shown) {
             (0, _) => "no line matches".to_owned(),
             (found, shown) if found == shown => format!("{found} matching lines"),

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::record::ConnectRecord;
-use super::{Call, Hints, Tool, parameters, record, schema};
+use super::record::{self, ConnectRecord};
+use super::tool::{Call, Hints, Tool};
+use super::{parameters, schema};
 
 /// The tool.
 pub(super) struct Reconnect;
@@ -36,6 +37,7 @@ impl Tool for Reconnect {
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let session = parameters::session(parameters.session)?;
-        record::connected(call.supervisor.reconnect(session).await?)
+        let report = call.supervisor.reconnect(session).await?;
+        record::result(&ConnectRecord::from(report))
     }
 }

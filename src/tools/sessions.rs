@@ -1,17 +1,18 @@
 //! `ssh_sessions`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::ToolError;
-use super::record::millis;
-use super::render::seconds;
-use super::{Call, Hints, Tool, record, schema};
+use super::record::{self, Notes, Record, millis};
+use super::render::{count, seconds};
+use super::schema;
+use super::tool::{Call, Hints, Tool};
 use crate::actors::report::{JobStatus, SessionStatus};
-use crate::actors::supervisor::list::SessionList;
 use crate::text::visible_line;
 
 /// Characters of one row of the text.
@@ -59,12 +60,29 @@ struct SessionRecord {
     shell_cwd: Option<String>,
 }
 
-/// All of them.
+/// All sessions.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Record {
+struct SessionsRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<String>,
     sessions: Vec<SessionRecord>,
+    #[serde(skip_serializing_if = "Notes::is_empty")]
+    #[schemars(skip)]
+    notes: Notes,
+}
+
+impl Record for SessionsRecord {
+    fn text(&self) -> String {
+        if self.sessions.is_empty() {
+            return "no sessions; ssh_connect(host: …) opens one".to_owned();
+        }
+        let rows: Vec<_> = self.sessions.iter().map(SessionRecord::row).collect();
+        rows.join("\n")
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
 }
 
 impl Tool for Sessions {
@@ -80,23 +98,26 @@ impl Tool for Sessions {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<Record>())
+        Some(schema::output::<SessionsRecord>())
     }
 
     async fn call(call: Call, _: Parameters) -> Result<CallToolResult, ToolError> {
         let list = call.supervisor.list().await;
-        let text = text(&list);
         let default = list.default.map(|name| name.to_string());
         let sessions = list
             .sessions
             .into_iter()
-            .map(|status| record_of(status, default.as_deref()))
+            .map(|status| session_record(status, default.as_deref()))
             .collect();
-        record::result(&Record { default, sessions }, text, &list.problems)
+        record::result(&SessionsRecord {
+            default,
+            sessions,
+            notes: Notes::new(&list.problems),
+        })
     }
 }
 
-fn record_of(status: SessionStatus, default: Option<&str>) -> SessionRecord {
+fn session_record(status: SessionStatus, default: Option<&str>) -> SessionRecord {
     let session = status.session.to_string();
     SessionRecord {
         is_default: default == Some(session.as_str()),
@@ -129,57 +150,48 @@ fn job_record(job: JobStatus) -> JobRecord {
     }
 }
 
-fn text(list: &SessionList) -> String {
-    if list.sessions.is_empty() {
-        return "no sessions; ssh_connect(host: …) opens one".to_owned();
+impl SessionRecord {
+    /// A line of the text.
+    fn row(&self) -> String {
+        let mut row = format!("{}: {}, ", self.session, self.state);
+        if let Some(username) = &self.username {
+            row.push_str(&format!("{username}@"));
+        }
+        row.push_str(&self.host);
+        if let Some(port) = self.port {
+            row.push_str(&format!(" port {port}"));
+        }
+        if self.is_default {
+            row.push_str(", default");
+        }
+        if let Some(connected) = self.connected_for_ms {
+            row.push_str(&format!(", connected for {}", time(connected)));
+        }
+        if self.reconnects > 0 {
+            row.push_str(&format!(", {}", count(self.reconnects, "reconnect")));
+        }
+        if let Some(next) = self.next_attempt_in_ms {
+            let attempt = self.attempt.unwrap_or(0) + 1;
+            row.push_str(&format!(", attempt {attempt} in {}", time(next)));
+        }
+        if let Some(error) = &self.last_error {
+            row.push_str(&format!(", last error: {error}"));
+        }
+        if let Some(cwd) = &self.shell_cwd {
+            row.push_str(&format!("; shell in {cwd}"));
+        }
+        for job in &self.jobs {
+            row.push_str(&format!(
+                "; job {} runs for {}: {}",
+                job.job,
+                time(job.running_for_ms),
+                job.command
+            ));
+        }
+        visible_line(&row, ROW_MAX_CHARS)
     }
-    let rows: Vec<_> = list
-        .sessions
-        .iter()
-        .map(|status| row(status, list.default.as_ref()))
-        .collect();
-    rows.join("\n")
 }
 
-fn row(status: &SessionStatus, default: Option<&crate::store::SessionName>) -> String {
-    let mut row = format!("{}: {}, ", status.session, status.state);
-    if let Some(username) = &status.username {
-        row.push_str(&format!("{username}@"));
-    }
-    row.push_str(&status.host);
-    if let Some(port) = status.port {
-        row.push_str(&format!(" port {port}"));
-    }
-    if default == Some(&status.session) {
-        row.push_str(", default");
-    }
-    if let Some(connected) = status.connected_for {
-        row.push_str(&format!(", connected for {}", seconds(connected)));
-    }
-    if status.reconnects > 0 {
-        let times = if status.reconnects == 1 { "" } else { "s" };
-        row.push_str(&format!(", {} reconnect{times}", status.reconnects));
-    }
-    if let Some(next) = status.next_attempt_in {
-        row.push_str(&format!(
-            ", attempt {} in {}",
-            status.attempt.unwrap_or(0) + 1,
-            seconds(next)
-        ));
-    }
-    if let Some(error) = &status.last_error {
-        row.push_str(&format!(", last error: {error}"));
-    }
-    if let Some(cwd) = &status.shell_cwd {
-        row.push_str(&format!("; shell in {cwd}"));
-    }
-    for job in &status.jobs {
-        row.push_str(&format!(
-            "; job {} runs for {}: {}",
-            job.job,
-            seconds(job.running_for),
-            job.command
-        ));
-    }
-    visible_line(&row, ROW_MAX_CHARS)
+fn time(millis: u64) -> String {
+    seconds(Duration::from_millis(millis))
 }

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::ToolError;
-use super::{Call, Hints, Tool, parameters, record, schema};
+use super::record::{self, Notes, Record};
+use super::tool::{Call, Hints, Tool};
+use super::{parameters, schema};
 
 /// The tool.
 pub(super) struct SetDefault;
@@ -18,10 +20,23 @@ pub(super) struct Parameters {
     session: String,
 }
 
-/// What it answers.
+/// The default session.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Record {
+struct DefaultRecord {
     session: String,
+    #[serde(skip_serializing_if = "Notes::is_empty")]
+    #[schemars(skip)]
+    notes: Notes,
+}
+
+impl Record for DefaultRecord {
+    fn text(&self) -> String {
+        format!("session {} is the default now", self.session)
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
 }
 
 impl Tool for SetDefault {
@@ -36,7 +51,7 @@ impl Tool for SetDefault {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<Record>())
+        Some(schema::output::<DefaultRecord>())
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
@@ -46,13 +61,9 @@ impl Tool for SetDefault {
             .map(|note| format!("not saved: {note}"))
             .into_iter()
             .collect();
-        let record = Record {
+        record::result(&DefaultRecord {
             session: name.to_string(),
-        };
-        record::result(
-            &record,
-            format!("session {name} is the default now"),
-            &notes,
-        )
+            notes: Notes::new(&notes),
+        })
     }
 }

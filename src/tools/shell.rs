@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::{Call, Hints, Tool, command_result, exec, parameters, progress};
+use super::tool::{Call, Hints, Tool};
+use super::{command_result, parameters, progress};
 use crate::actors::output::OutputWatch;
 use crate::actors::request::ExecRequest;
 use crate::limits;
@@ -54,9 +55,9 @@ impl Tool for Shell {
             watch: watch.clone(),
         };
         let _progress = progress::report_output(&call.context, watch);
-        let answer = call.supervisor.shell(session, request).await;
-        let report = answer.map_err(exec::told)?;
+        let report = call.supervisor.shell(session, request).await;
+        let report = report.map_err(ToolError::of_command)?;
         let shown = command_result::head_and_tail(&report, shown_bytes);
-        Ok(command_result::write(&report, &shown))
+        Ok(command_result::render(&report, &shown))
     }
 }

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::transfer::{self, Common, Record, VerifyBy};
-use super::{Call, Hints, Tool, schema};
+use super::schema;
+use super::tool::{Call, Hints, Tool};
+use super::transfer::{self, Options, TransferRecord, VerifyBy};
 use crate::ssh::transfer::Direction;
 
 /// The tool.
@@ -48,7 +49,7 @@ impl Tool for Upload {
     };
 
     fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<Record>())
+        Some(schema::output::<TransferRecord>())
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
@@ -63,7 +64,7 @@ impl Tool for Upload {
             mode,
             wait_ms,
         } = parameters;
-        let common = Common {
+        let options = Options {
             session,
             recursive,
             overwrite,
@@ -72,6 +73,6 @@ impl Tool for Upload {
             mode,
             wait_ms,
         };
-        transfer::run(call, Direction::Upload, local_path, remote_path, common).await
+        transfer::copy(call, Direction::Upload, local_path, remote_path, options).await
     }
 }

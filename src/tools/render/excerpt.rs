@@ -1,65 +1,38 @@
-//! What to show of a command's output: all of it, or the head and the tail of each stream.
+//! The excerpt of a command's output: the whole, or the head and the tail of each stream.
 
 use crate::output::{Output, Piece, Stream};
 
-use super::Show;
+use super::block::{Block, Show};
+use super::utf8::{LOOK_BYTES, character_around, character_boundary};
 
-/// Longest UTF-8 character, less one: how far a cut may have to move, and how far one has to look to see it.
-const LOOK_BYTES: usize = 3;
-
-/// A block of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Block {
-    /// Text of a stream, made visible.
-    Text {
-        /// The stream.
-        stream: Stream,
-        /// The text; never empty.
-        text: String,
-    },
-    /// What is left out of a stream between two blocks of it.
-    Omitted {
-        /// The stream.
-        stream: Stream,
-        /// Where it starts in the stream.
-        offset_bytes: u64,
-        /// How much it is.
-        bytes: u64,
-        /// Newlines in it.
-        lines: u64,
-        /// Bytes of it that are not kept any more, and that no later call can read.
-        dropped_bytes: u64,
-    },
-}
-
-/// What is shown of an output.
+/// The part of an output that a result shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
     /// The blocks of stdout, then those of stderr.
     pub blocks: Vec<Block>,
-    /// Characters and bytes that were rewritten in them.
+    /// Characters and bytes that were rewritten in the blocks.
     pub escaped: u64,
     /// Bytes that were left out of both streams.
     pub omitted_bytes: u64,
 }
 
-/// One stream, cut: `head`, then `omitted`, then `tail` are the whole of it.
+/// A stream after the cut: `head`, then `omitted`, then `tail` are the whole stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Cut {
     /// The first bytes.
     head: Vec<u8>,
-    /// How many bytes are left out.
+    /// Number of bytes that are left out.
     omitted: u64,
     /// The last bytes.
     tail: Vec<u8>,
 }
 
-/// Decides what is shown of `output` in at most `max_bytes` bytes, counted before they are made visible.
+/// Cuts `output` down to at most `max_bytes` bytes, counted before they are made visible.
 ///
-/// An output that fits is shown whole. Otherwise the streams share the room: one that needs less than half
-/// leaves the rest to the other. Of a stream that does not fit in its share the head and the tail are shown, about
-/// as much of each, cut between characters and at a line end when there is one in the outer quarter. What is
-/// `held` back at the end of a stream counts as not there yet.
+/// An output that fits is shown whole. Otherwise the streams share the room: a stream that needs less than half
+/// leaves the rest to the other. A stream that does not fit in its share is reduced to its head and its tail, of
+/// about the same size, cut between characters and at a line end when there is one in the outer quarter. Bytes that
+/// are `held` back at the end of a stream count as not yet received.
 pub fn excerpt(
     output: &Output,
     max_bytes: usize,
@@ -93,7 +66,7 @@ fn shares([first, second]: [u64; 2], max: u64) -> [u64; 2] {
 }
 
 impl Excerpt {
-    /// Adds the blocks of one stream.
+    /// Adds the blocks of a stream.
     fn push(&mut self, output: &Output, stream: Stream, cut: &Cut, show: Show) {
         self.push_text(stream, &cut.head, show);
         if cut.omitted > 0 {
@@ -125,13 +98,13 @@ impl Excerpt {
 }
 
 impl Cut {
-    /// Cuts the first `len` bytes of `stream` to `share` bytes, which is at most `len`. Around a gap it may be
-    /// less: what is not kept cannot be shown.
+    /// Cuts the first `len` bytes of `stream` to `share` bytes, which is at most `len`. Around a gap the result may be
+    /// smaller, because dropped bytes cannot be shown.
     fn new(output: &Output, stream: Stream, len: u64, share: u64) -> Self {
         let whole = share == len;
         let budget = if whole { len } else { share - share / 2 };
         let head = head(output, stream, len, budget);
-        // What the head left of its part is good for the tail.
+        // The tail gets the room that the head left unused.
         let tail = tail(output, stream, len, share - head.len() as u64);
         Self {
             omitted: len - (head.len() + tail.len()) as u64,
@@ -146,7 +119,7 @@ fn head(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     let look = (budget + LOOK_BYTES as u64).min(len);
     let budget = budget as usize;
     let page = output.read(Some(stream), 0, look as usize);
-    let mut bytes = run(page.pieces.into_iter().next());
+    let mut bytes = bytes_of(page.pieces.into_iter().next());
     if bytes.len() > budget {
         bytes.truncate(head_end(&bytes, budget));
     }
@@ -158,7 +131,7 @@ fn tail(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     let start = len - budget;
     let offset = start.saturating_sub(LOOK_BYTES as u64);
     let page = output.read(Some(stream), offset, (len - offset) as usize);
-    let mut bytes = run(page.pieces.into_iter().last());
+    let mut bytes = bytes_of(page.pieces.into_iter().last());
     let bytes_start = len - bytes.len() as u64;
     if bytes_start < start {
         bytes.drain(..tail_start(&bytes, (start - bytes_start) as usize));
@@ -167,7 +140,7 @@ fn tail(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
 }
 
 /// The bytes of a piece, none for a gap.
-fn run(piece: Option<Piece>) -> Vec<u8> {
+fn bytes_of(piece: Option<Piece>) -> Vec<u8> {
     match piece {
         Some(Piece::Run { bytes, .. }) => bytes,
         Some(Piece::Gap { .. }) | None => Vec::new(),
@@ -200,25 +173,6 @@ fn tail_start(bytes: &[u8], from: usize) -> usize {
         Some(at) => before + at + 1,
         None => character_around(bytes, from).map_or(from, |(_, end)| end),
     }
-}
-
-/// The last place at or before `at` that is not inside a valid UTF-8 character.
-///
-/// To cut text at `at`, `bytes` has to hold the three bytes behind `at` as well, where there are any.
-pub fn character_boundary(bytes: &[u8], at: usize) -> usize {
-    character_around(bytes, at).map_or(at, |(start, _)| start)
-}
-
-/// Start and end of the valid character that `at` lies inside of.
-fn character_around(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let earliest = at.saturating_sub(LOOK_BYTES);
-    // A character starts at the last byte before `at` that does not continue one.
-    let start = (earliest..at.min(bytes.len()))
-        .rev()
-        .find(|start| bytes[*start] & 0xc0 != 0x80)?;
-    let end = start + bytes[start].leading_ones() as usize;
-    let character = bytes.get(start..end)?;
-    (end > at && std::str::from_utf8(character).is_ok()).then_some((start, end))
 }
 
 /// Newlines in `bytes`.

@@ -1,18 +1,19 @@
-//! How text that comes from a host is shown: made visible, and cut to what was asked for.
+//! Text from a host as a result shows it: made visible, and cut to the requested size.
 //!
-//! Pure functions on bytes and text. The tools wrap what these return into MCP content blocks.
+//! Pure functions on bytes and text; the tools wrap their results into MCP content blocks.
 
-use crate::text::Visible;
-
-mod duration;
+mod block;
 mod excerpt;
 mod page;
+mod quantity;
+mod search;
 mod terminal;
+mod utf8;
 
-pub use duration::seconds;
-pub use excerpt::{Block, Excerpt, character_boundary, excerpt};
-pub use page::{Matches, PageView, grep, held_back, page};
+pub use block::{Block, Show};
+pub use excerpt::{Excerpt, excerpt};
+pub use page::{PageView, held_back, page};
+pub use quantity::{count, seconds, size};
+pub use search::{Matches, matching_lines};
 pub use terminal::{screen_text, terminal_text};
-
-/// How the bytes of a block become text: [`visible`](crate::text::visible), or [`terminal_text`].
-pub type Show = fn(&[u8]) -> Visible;
+pub use utf8::character_boundary;

@@ -2,34 +2,27 @@
 
 use std::collections::VecDeque;
 
-use regex::bytes::Regex;
-
-use crate::output::{Output, Page, Piece, Stream};
+use super::block::{Block, Show};
+use super::terminal::{ESCAPE_MAX_BYTES, incomplete_escape, terminal_text};
+use super::utf8::{LOOK_BYTES, character_boundary, incomplete_tail};
+use crate::output::{Output, Piece, Stream};
 use crate::text::visible;
 
-use super::terminal::{ESCAPE_MAX_BYTES, incomplete_escape};
-use super::{Block, Show, character_boundary, terminal_text};
-
-/// Bytes that one has to look behind a cut to see whether it splits a character.
-const LOOK_BYTES: usize = 3;
-/// Bytes read at once while searching.
-const SEARCH_BYTES: usize = 256 * 1024;
-
-/// What is shown of an output from an offset on.
+/// A part of an output, forward from an offset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageView {
-    /// The text, in order of arrival, and what is not kept any more.
+    /// The text in order of arrival, and the parts that are no longer kept.
     pub blocks: Vec<Block>,
     /// Characters and bytes that were rewritten.
     pub escaped: u64,
-    /// Where the next page starts, counted like the offset.
+    /// Offset of the next page, counted like the offset of this page.
     pub next_offset: u64,
     /// Bytes behind this page.
     pub remaining: u64,
 }
 
-/// A page of at most `max_bytes` from `offset` on. While more may come, an incomplete character at the end is
-/// left for the next page; of a terminal (`pty`), an incomplete escape sequence too.
+/// Reads a page of at most `max_bytes` from `offset` on. While more output may come, an incomplete character at the end
+/// is left for the next page, and on a terminal (`pty`) an incomplete escape sequence too.
 pub fn page(
     output: &Output,
     stream: Option<Stream>,
@@ -68,8 +61,8 @@ pub fn page(
     view
 }
 
-/// How much of a run fits: whole characters and, of a terminal, whole escape sequences, unless nothing would
-/// remain.
+/// The number of bytes of a run that fit: whole characters and, on a terminal, whole escape sequences, unless nothing
+/// would remain.
 fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
     let whole_escapes = |at: usize| {
         at - if pty {
@@ -80,7 +73,7 @@ fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
     };
     if bytes.len() > left {
         let at = whole_escapes(character_boundary(bytes, left));
-        // A page that cannot hold even one of them is cut where it ends.
+        // A page that is too small for a single character or sequence is cut inside.
         return if at == 0 { left } else { at };
     }
     if may_continue {
@@ -90,8 +83,8 @@ fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
     }
 }
 
-/// The bytes at the end of an output to which more may come, that begin a character and do not finish it, or on
-/// a terminal an escape sequence; and their stream. Shown now, they would be shown as bytes.
+/// The number of bytes at the end of a growing output that begin a character, or on a terminal an escape sequence,
+/// without finishing it; and their stream. Shown now, the bytes would be shown as `\xe2`.
 pub fn held_back(output: &Output, pty: bool) -> Option<(Stream, u64)> {
     let look = if pty { ESCAPE_MAX_BYTES } else { LOOK_BYTES };
     let offset = output.len(None).saturating_sub(look as u64);
@@ -101,23 +94,6 @@ pub fn held_back(output: &Output, pty: bool) -> Option<(Stream, u64)> {
     };
     let held = bytes.len() - cut(bytes, bytes.len(), true, pty);
     (held > 0).then_some((*stream, held as u64))
-}
-
-/// Bytes at the end that begin a character and do not finish it.
-fn incomplete_tail(bytes: &[u8]) -> usize {
-    let tail = bytes.len().saturating_sub(LOOK_BYTES);
-    match std::str::from_utf8(&bytes[tail..]) {
-        Err(error) if error.error_len().is_none() => bytes.len() - tail - error.valid_up_to(),
-        // The window may start inside a character; then its end tells.
-        Err(_) => {
-            let ends = (1..=LOOK_BYTES.min(bytes.len())).find(|length| {
-                let lead = bytes[bytes.len() - length];
-                lead >= 0xc0 && lead.leading_ones() as usize > *length
-            });
-            ends.unwrap_or(0)
-        }
-        Ok(_) => 0,
-    }
 }
 
 impl PageView {
@@ -143,94 +119,6 @@ impl PageView {
             dropped_bytes: bytes,
         });
         self.next_offset += bytes;
-    }
-}
-
-/// What a search has found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Matches {
-    /// `number:line` for each matching line, made visible.
-    pub text: String,
-    /// Matching lines in the text.
-    pub shown: u64,
-    /// Matching lines, shown or not.
-    pub found: u64,
-    /// Characters and bytes that were rewritten.
-    pub escaped: u64,
-}
-
-/// Lines that match, with their numbers, up to `max_bytes` of them. Lines are counted from the start of what
-/// is searched; a part that is not kept any more counts as no line. Of a very long line only the beginning is
-/// looked at.
-pub fn grep(
-    mut read: impl FnMut(u64, usize) -> Page,
-    offset: u64,
-    pattern: &Regex,
-    max_bytes: usize,
-) -> Matches {
-    let mut search = Search {
-        pattern,
-        max_bytes,
-        number: 0,
-        matches: Matches::default(),
-    };
-    let mut line = Vec::new();
-    let mut offset = offset;
-    loop {
-        let page = read(offset, SEARCH_BYTES);
-        for bytes in page.pieces.iter().filter_map(run) {
-            for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-                let room = SEARCH_BYTES.saturating_sub(line.len());
-                line.extend_from_slice(&part[..part.len().min(room)]);
-                if part.ends_with(b"\n") {
-                    search.line(&line);
-                    line.clear();
-                }
-            }
-        }
-        if page.remaining == 0 || page.next_offset == offset {
-            break;
-        }
-        offset = page.next_offset;
-    }
-    if !line.is_empty() {
-        search.line(&line);
-    }
-    search.matches
-}
-
-fn run(piece: &Piece) -> Option<&[u8]> {
-    match piece {
-        Piece::Run { bytes, .. } => Some(bytes),
-        Piece::Gap { .. } => None,
-    }
-}
-
-struct Search<'a> {
-    pattern: &'a Regex,
-    max_bytes: usize,
-    number: u64,
-    matches: Matches,
-}
-
-impl Search<'_> {
-    fn line(&mut self, line: &[u8]) {
-        self.number += 1;
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !self.pattern.is_match(line) {
-            return;
-        }
-        self.matches.found += 1;
-        if self.matches.text.len() + line.len() > self.max_bytes {
-            return;
-        }
-        let shown = visible(line);
-        self.matches.shown += 1;
-        self.matches.escaped += shown.escaped;
-        self.matches
-            .text
-            .push_str(&format!("{}:{}\n", self.number, shown.text));
     }
 }
 
@@ -314,16 +202,5 @@ mod tests {
                 .collect();
             assert_eq!(held_back(&output(&chunks), pty), expected, "{chunks:?}");
         }
-    }
-
-    #[test]
-    fn matching_lines_come_with_their_numbers() {
-        let output = output(&[(Stream::Stdout, b"one\ntwo\r\nthree\nt\x1bwo".to_vec())]);
-        let pattern = Regex::new("^t.*o$").unwrap();
-        let read = |offset, bytes| output.read(None, offset, bytes);
-        let matches = grep(read, 0, &pattern, 100);
-        assert_eq!(matches.text, "2:two\n4:t\\x1bwo\n");
-        assert_eq!((matches.shown, matches.found, matches.escaped), (2, 2, 1));
-        assert_eq!(grep(read, 0, &pattern, 4).shown, 1);
     }
 }

@@ -198,15 +198,3 @@ fn bytes_dropped_for_good_are_told() {
     };
     assert_eq!(shown.blocks[1], omitted);
 }
-
-#[test]
-fn a_boundary_is_never_inside_a_valid_character_and_never_far() {
-    let bytes = "a🦀".as_bytes();
-    let boundaries: Vec<_> = (0..=5).map(|at| character_boundary(bytes, at)).collect();
-    assert_eq!(boundaries, [0, 1, 1, 1, 1, 5]);
-    // Without its last byte it is no character, and may be cut anywhere.
-    assert_eq!(character_boundary(&bytes[..4], 3), 3);
-    assert_eq!(character_boundary(b"\x80\x80\x80\x80\x80", 4), 4);
-    assert_eq!(character_boundary(b"\xff\xff", 1), 1);
-    assert_eq!(character_boundary(b"", 0), 0);
-}

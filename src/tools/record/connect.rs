@@ -1,0 +1,91 @@
+//! The record of `ssh_connect` and `ssh_reconnect`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{LINE_MAX_CHARS, Notes, Record, millis};
+use crate::actors::report::ConnectReport;
+use crate::text::visible_line;
+
+/// The host key that a connection accepted.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HostKeyRecord {
+    algorithm: String,
+    fingerprint: String,
+    source: String,
+}
+
+/// A session that is connected.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::tools) struct ConnectRecord {
+    session: String,
+    state: String,
+    host: String,
+    port: u16,
+    username: String,
+    is_default: bool,
+    reused: bool,
+    auth: String,
+    host_key: HostKeyRecord,
+    server_version: String,
+    connect_ms: u64,
+    #[serde(skip_serializing_if = "Notes::is_empty")]
+    #[schemars(skip)]
+    notes: Notes,
+}
+
+impl From<ConnectReport> for ConnectRecord {
+    fn from(report: ConnectReport) -> Self {
+        Self {
+            session: report.session.to_string(),
+            state: "ready".to_owned(),
+            host: report.host,
+            port: report.port,
+            username: report.username,
+            is_default: report.is_default,
+            reused: report.reused,
+            auth: report.auth.to_owned(),
+            host_key: HostKeyRecord {
+                algorithm: report.host_key.algorithm,
+                fingerprint: report.host_key.fingerprint,
+                source: report.host_key.source,
+            },
+            server_version: report.server_version,
+            connect_ms: millis(report.connect_time),
+            notes: Notes::new(&report.notes),
+        }
+    }
+}
+
+impl Record for ConnectRecord {
+    fn text(&self) -> String {
+        let default = if self.is_default {
+            ", the default session"
+        } else {
+            ""
+        };
+        let how = if self.reused {
+            "already connected".to_owned()
+        } else {
+            format!("connected in {} ms", self.connect_ms)
+        };
+        let text = format!(
+            "session {}{default}: {how} to {}@{} port {} ({}); host key {} {} ({}); {}",
+            self.session,
+            self.username,
+            self.host,
+            self.port,
+            self.auth,
+            self.host_key.algorithm,
+            self.host_key.fingerprint,
+            self.host_key.source,
+            self.server_version,
+        );
+        visible_line(&text, LINE_MAX_CHARS)
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+}
