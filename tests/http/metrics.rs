@@ -35,7 +35,7 @@ const NAMES: [(&str, &str); 17] = [
     ("mcp_ssh_http_rejected_total", "counter"),
     ("mcp_ssh_build_info", "gauge"),
 ];
-const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../docs/daemon.md");
 /// Series whatever comes by, those of single sessions excepted.
 const SERIES_MAX: usize = 500;
 
@@ -90,8 +90,8 @@ async fn the_names_of_the_contract_are_there_and_promtool_has_nothing_to_say() {
         );
         assert!(text.contains(&format!("# HELP {name} ")), "{name}");
         assert!(
-            README.contains(&format!("| `{name}")),
-            "{name} is not in the README"
+            GUIDE.contains(&format!("| `{name}")),
+            "{name} is not in docs/daemon.md"
         );
         assert!(text.contains(&format!("\n{name}")), "no sample of {name}");
     }

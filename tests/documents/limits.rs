@@ -1,14 +1,11 @@
-//! The README against the code: limits, error codes and tools.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests fail by panicking, too
+//! `docs/limits.md` is made from `src/limits.rs`.
 
 use std::fmt::Write as _;
 
-use mcp_ssh_sessions::error::ErrorCode;
-use mcp_ssh_sessions::tools::Catalog;
+use super::markdown::{read, root};
 
-const README: &str = include_str!("../../README.md");
-const LIMITS: &str = include_str!("../../src/limits.rs");
+const PAGE: &str = "docs/limits.md";
+const HEAD: &str = "# Limits\n\nEvery limit of the program, with its value and its reason. `src/limits.rs` defines each limit once; this page is generated from that file by `UPDATE_DOCS=1 cargo test --test documents`, and a test fails when the page is stale.\n\n";
 
 /// One constant of `limits.rs`.
 struct Limit {
@@ -18,56 +15,33 @@ struct Limit {
 }
 
 #[test]
-fn the_limits_table_is_that_of_the_code() {
+fn the_page_is_fresh() {
     let limits = limits();
     assert!(limits.len() > 40, "only {} limits were found", limits.len());
-    let mut table = String::from("| limit | value | reason |\n| --- | --- | --- |\n");
+    let mut page = format!("{HEAD}| limit | value | reason |\n| --- | --- | --- |\n");
     for limit in &limits {
-        writeln!(
-            table,
-            "| `{}` | {} | {} |",
-            limit.name, limit.value, limit.reason
-        )
-        .unwrap();
+        let Limit {
+            name,
+            value,
+            reason,
+        } = limit;
+        writeln!(page, "| `{name}` | {value} | {reason} |").unwrap();
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join(PAGE), &page).unwrap();
     }
     assert!(
-        README.contains(&table),
-        "the README's limits table differs from src/limits.rs; it should be:\n\n{table}"
+        read(PAGE) == page,
+        "{PAGE} is stale; run: UPDATE_DOCS=1 cargo test --test documents"
     );
-}
-
-#[test]
-fn every_error_code_has_a_row_and_every_row_a_code() {
-    let section = README
-        .split("| code | meaning |")
-        .nth(1)
-        .expect("the table of codes");
-    let rows: Vec<_> = section
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.split('`').nth(1).expect("a code in backquotes"))
-        .collect();
-    let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
-    assert_eq!(rows, codes);
-}
-
-#[test]
-fn every_tool_has_a_row() {
-    for tool in Catalog::default().definitions() {
-        assert!(
-            README.contains(&format!("| `{}` |", tool.name)),
-            "{} is not in the README",
-            tool.name
-        );
-    }
 }
 
 /// Reads the constants with their doc comments.
 fn limits() -> Vec<Limit> {
+    let source = read("src/limits.rs");
     let mut limits = Vec::new();
     let mut doc = String::new();
-    let mut lines = LIMITS.lines();
+    let mut lines = source.lines();
     while let Some(line) = lines.next() {
         if let Some(text) = line.strip_prefix("/// ") {
             let gap = if doc.is_empty() { "" } else { " " };

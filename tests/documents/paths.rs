@@ -1,0 +1,63 @@
+//! Files that the documents name in backquotes, and the map of ARCHITECTURE.md, exist.
+
+use regex::Regex;
+
+use super::markdown::{documents, read, root, section, split};
+
+#[test]
+fn files_named_in_documents_exist() {
+    let path =
+        Regex::new("`((?:src|tests|docs|scripts|deploy|examples|benches)/[A-Za-z0-9_./-]+)`")
+            .unwrap();
+    let mut missing = Vec::new();
+    for document in documents() {
+        for captures in path.captures_iter(&split(&document.text).0) {
+            if !root().join(&captures[1]).exists() {
+                missing.push(format!("{}: {}", document.path.display(), &captures[1]));
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "files that do not exist:\n{}",
+        missing.join("\n")
+    );
+}
+
+/// The first column of the map: directories, and files below the directory above them.
+#[test]
+fn the_map_names_what_is_there() {
+    let architecture = read("ARCHITECTURE.md");
+    let (_, blocks) = split(section(&architecture, "## The map"));
+    let mut directory = String::new();
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for line in blocks[0]
+        .code
+        .lines()
+        .filter(|line| !line.starts_with("                "))
+    {
+        let is_nested = line.starts_with("  ");
+        let column = line.trim_start().split("  ").next().unwrap_or_default();
+        for name in column.split([',', ' ']).filter(|name| !name.is_empty()) {
+            let path = if is_nested {
+                format!("{directory}{name}")
+            } else {
+                name.to_owned()
+            };
+            let exists = root().join(&path).exists() || root().join(format!("{path}.rs")).exists();
+            if !exists {
+                missing.push(path);
+            }
+            seen += 1;
+        }
+        if !is_nested && column.ends_with('/') {
+            directory = column.to_owned();
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "ARCHITECTURE.md names files that do not exist: {missing:?}"
+    );
+    assert!(seen > 30, "only {seen} names were found");
+}
