@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::session::StateName;
 use crate::error::{ErrorCode, Fate};
 use crate::ssh::channel::ChannelError;
 use crate::ssh::command::CommandError;
@@ -53,7 +54,7 @@ pub enum SessionError {
         /// Why.
         error: Box<SshError>,
         /// State of the session now, if there is one left.
-        state: Option<&'static str>,
+        state: Option<StateName>,
         /// When the session will try again by itself.
         retry_after: Option<Duration>,
     },
@@ -263,11 +264,11 @@ impl SessionError {
     }
 
     /// State of the session, where the error is about it.
-    pub fn state(&self) -> Option<&'static str> {
+    pub fn state(&self) -> Option<StateName> {
         match self {
             Self::Dial { state, .. } => *state,
-            Self::Parked(_) => Some("failed"),
-            Self::PasswordNeeded(_) => Some("saved"),
+            Self::Parked(_) => Some(StateName::Failed),
+            Self::PasswordNeeded(_) => Some(StateName::Saved),
             _ => None,
         }
     }

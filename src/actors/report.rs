@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::session::StateName;
 use crate::ssh::connection::HostKeyFact;
 use crate::store::{AuthKind, SessionName};
 
@@ -39,8 +40,8 @@ pub struct ConnectReport {
 pub struct SessionStatus {
     /// Name of the session.
     pub session: SessionName,
-    /// One of `connecting`, `ready`, `backoff`, `dormant`, `failed`, `saved`.
-    pub state: &'static str,
+    /// State of the connection.
+    pub state: StateName,
     /// Host, resolved once it was connected, else as given.
     pub host: String,
     /// Port, where it is known.

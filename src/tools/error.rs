@@ -6,6 +6,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use serde_json::{Value, json};
 
 use crate::actors::SessionError;
+use crate::actors::session::StateName;
 use crate::error::{ErrorCode, Fate};
 use crate::text::visible_line;
 
@@ -22,7 +23,7 @@ pub(crate) struct ToolError {
     pub(super) text: String,
     retryable: bool,
     retry_after: Option<Duration>,
-    state: Option<&'static str>,
+    state: Option<StateName>,
     /// Only where a command is concerned.
     fate: Option<Fate>,
 }
@@ -75,7 +76,7 @@ impl ToolError {
             record.insert("retryAfterMs".into(), json!(after.as_millis() as u64));
         }
         if let Some(state) = self.state {
-            record.insert("state".into(), json!(state));
+            record.insert("state".into(), json!(state.as_str()));
         }
         if let Some(fate) = self.fate {
             record.insert("fate".into(), json!(fate.as_str()));

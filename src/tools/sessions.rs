@@ -122,7 +122,7 @@ fn session_record(status: SessionStatus, default: Option<&str>) -> SessionRecord
     SessionRecord {
         is_default: default == Some(session.as_str()),
         session,
-        state: status.state.to_owned(),
+        state: status.state.to_string(),
         host: visible_line(&status.host, ROW_MAX_CHARS),
         port: status.port,
         username: status

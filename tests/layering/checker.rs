@@ -74,7 +74,10 @@ pub(crate) const CRATES: [(&str, &[&str]); 9] = [
     ("russh", &["src/ssh/", "src/demo/"]),
     ("russh_sftp", &["src/ssh/", "src/demo/"]),
     ("rmcp", &["src/tools/", "src/server/", "src/demo/"]),
-    ("backoff", &["src/actors/session/reconnect.rs"]),
+    (
+        "backoff",
+        &["src/actors/session/connection_state/outage.rs"],
+    ),
     ("clap", &["src/cli.rs", "src/main.rs"]),
     ("axum", &["src/server/http/"]),
     ("hyper", &["src/server/http/"]),

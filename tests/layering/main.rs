@@ -275,7 +275,7 @@ fn a_crate_outside_its_layer_is_found_however_it_is_written() {
             Some("rmcp"),
         ),
         (
-            "src/actors/session/state.rs",
+            "src/actors/session/mod.rs",
             "use backoff::ExponentialBackoff;",
             Some("backoff"),
         ),
@@ -321,7 +321,7 @@ fn what_is_allowed_is_not_found() {
             None,
         ),
         (
-            "src/actors/session/reconnect.rs",
+            "src/actors/session/connection_state/outage.rs",
             "use backoff::backoff::Backoff as _;",
             None,
         ),

@@ -140,7 +140,7 @@ async fn too_many_keys_are_told_and_not_tried_again() {
     let dials = connections(&sshd);
     sshd.kill_sessions().await;
     let row = session
-        .until(TEST, "the failure", |row| row.state == "failed")
+        .until(TEST, "the failure", |row| row.state.as_str() == "failed")
         .await;
     assert_says(&row.last_error.unwrap_or_default(), &["IdentitiesOnly"]);
     for _ in 0..3 {

@@ -42,7 +42,7 @@ async fn disconnecting_ends_the_jobs_first() {
     }
     nothing_left(&sshd).await;
     assert_eq!(
-        client.status(TEST).await.map(|row| row.state),
+        client.status(TEST).await.map(|row| row.state.as_str()),
         Some("saved")
     );
     // A call connects anew; a forgotten session is gone.

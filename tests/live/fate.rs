@@ -57,7 +57,7 @@ async fn a_session_killed_under_a_command_is_told_as_lost() {
     assert_eq!(crate::world::stdout(&report), "begun\n");
     // The session comes back by itself, without a call.
     let row = client
-        .until(TEST, "the reconnect", |row| row.state == "ready")
+        .until(TEST, "the reconnect", |row| row.state.as_str() == "ready")
         .await;
     assert_eq!((row.reconnects, row.jobs.len()), (1, 0));
     assert_eq!(succeeded(&client.run("echo next").await), "next\n");

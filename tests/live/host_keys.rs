@@ -208,7 +208,7 @@ async fn another_key_on_a_reconnect_ends_the_session_s_dialling() {
     let before = connections(&sshd);
     sshd.kill_sessions().await;
     let row = client
-        .until(TEST, "the refusal", |row| row.state == "failed")
+        .until(TEST, "the refusal", |row| row.state.as_str() == "failed")
         .await;
     assert_says(
         &row.last_error.unwrap_or_default(),
@@ -224,7 +224,7 @@ async fn another_key_on_a_reconnect_ends_the_session_s_dialling() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(connections(&sshd), before + 1);
     assert_eq!(logged(&sshd, "Accepted publickey"), accepted);
-    assert_eq!(client.status(TEST).await.unwrap().state, "failed");
+    assert_eq!(client.status(TEST).await.unwrap().state.as_str(), "failed");
     // The user accepts the new key in known_hosts and connects anew.
     sshd.ssh_config();
     client.must_connect(TEST).await;
@@ -241,7 +241,7 @@ async fn a_session_keeps_to_the_key_that_it_was_opened_with() {
     let accepted = logged(&sshd, "Accepted publickey");
     sshd.kill_sessions().await;
     client
-        .until(TEST, "the refusal", |row| row.state == "failed")
+        .until(TEST, "the refusal", |row| row.state.as_str() == "failed")
         .await;
     let text = refused(
         client.exec(TEST, command("true")).await,

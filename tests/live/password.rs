@@ -96,7 +96,7 @@ async fn a_password_that_was_changed_ends_the_reconnecting() {
     testkit::run(std::process::Command::new("passwd").args(["--lock", "--quiet", user.name()]));
     sshd.kill_sessions().await;
     client
-        .until(TEST, "the failure", |row| row.state == "failed")
+        .until(TEST, "the failure", |row| row.state.as_str() == "failed")
         .await;
     assert_eq!(
         (connections(&sshd), logged(&sshd, "Failed password")),

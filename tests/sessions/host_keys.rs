@@ -54,7 +54,7 @@ async fn a_call_that_meets_the_changed_key_is_told_so() {
     let world = with_an_impostor().await;
     let error = world.exec("web", "echo").await.unwrap_err();
     assert_eq!(
-        (error.code(), error.state()),
+        (error.code(), error.state().map(|state| state.as_str())),
         (ErrorCode::HostKeyChanged, Some("failed"))
     );
     assert_eq!(world.web().host.runner.total_runs(), 0);

@@ -183,7 +183,7 @@ impl World {
     }
 
     pub(crate) async fn state(&self, session: &str) -> &'static str {
-        self.status(session).await.state
+        self.status(session).await.state.as_str()
     }
 
     /// Waits until a session is in a state; the clock moves on as far as that takes.
@@ -191,7 +191,7 @@ impl World {
         let start = Instant::now();
         loop {
             let status = self.status(session).await;
-            if status.state == state {
+            if status.state.as_str() == state {
                 return;
             }
             assert!(start.elapsed() < LOOKING, "not {state}: {status:?}");

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use ractor::{Actor, ActorRef};
 use tokio::time::Instant;
 
+use super::live_link::LiveLink;
 use super::queue::Queue;
-use super::state::Up;
 use super::work::{Admitted, Work};
 use crate::actors::error::SessionError;
 use crate::actors::job::message::JobMessage;
@@ -85,7 +85,7 @@ impl Work {
     }
 
     /// Starts as many waiting commands as may run.
-    pub(super) async fn start_commands(&mut self, link: &Up) {
+    pub(super) async fn start_commands(&mut self, link: &LiveLink) {
         while self.running.len() < limits::JOBS_RUNNING_MAX
             && let Some(exec) = self.next_for_shell().or_else(|| self.commands.pop())
         {
@@ -93,7 +93,7 @@ impl Work {
         }
     }
 
-    async fn start_job(&mut self, mut exec: QueuedExec, link: &Up) {
+    async fn start_job(&mut self, mut exec: QueuedExec, link: &LiveLink) {
         let line = match job::prepare(&exec.request, exec.run_in) {
             Ok(line) => line,
             Err(error) => return answer(&mut exec, error),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorRef, ActorStatus};
 
+use super::live_link::LiveLink;
 use super::queue::Queue;
-use super::state::Up;
 use super::work::Work;
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
@@ -69,7 +69,7 @@ impl Work {
     }
 
     /// The shell of this link, started if there is none. Its start waits for nothing.
-    pub(super) async fn shell_actor(&mut self, link: &Up) -> Option<ActorRef<ShellMessage>> {
+    pub(super) async fn shell_actor(&mut self, link: &LiveLink) -> Option<ActorRef<ShellMessage>> {
         if let Some((actor, generation)) = &self.shell.current
             && *generation == link.generation
             && matches!(

@@ -8,7 +8,7 @@ use ractor::Actor;
 use tokio::time::Instant;
 
 use super::jobs::JobEntry;
-use super::state::Up;
+use super::live_link::LiveLink;
 use super::work::{Admitted, Work};
 use crate::actors::error::SessionError;
 use crate::actors::request::QueuedTransfer;
@@ -58,7 +58,7 @@ impl Transfers {
     }
 
     /// What an earlier link could not clean up is removed over this one.
-    pub(super) fn sweep(&self, link: &Up) {
+    pub(super) fn sweep(&self, link: &LiveLink) {
         if self.litter.is_empty() {
             return;
         }
@@ -105,7 +105,7 @@ impl Work {
     }
 
     /// Starts as many waiting transfers as may run.
-    pub(super) async fn start_transfers(&mut self, link: &Up) {
+    pub(super) async fn start_transfers(&mut self, link: &LiveLink) {
         while self.running_transfers() < limits::TRANSFERS_RUNNING_MAX
             && self.running.len() < limits::JOBS_RUNNING_MAX
             && let Some((_, transfer)) = self.transfers.waiting.pop_front()
@@ -116,7 +116,7 @@ impl Work {
         }
     }
 
-    async fn start_transfer(&mut self, transfer: QueuedTransfer, link: &Up) {
+    async fn start_transfer(&mut self, transfer: QueuedTransfer, link: &LiveLink) {
         self.jobs_started += 1;
         let number = self.jobs_started;
         let (record, signals) = sftp::record(&self.name, number, &transfer.request);

@@ -10,10 +10,10 @@ use ractor::{ActorId, ActorRef};
 use tokio::time::{Instant, sleep_until};
 
 use super::jobs::JobEntry;
+use super::live_link::LiveLink;
 use super::message::SessionMessage;
 use super::queue::Queue;
 use super::shell::ShellSlot;
-use super::state::Up;
 use super::transfers::Transfers;
 use crate::actors::error::SessionError;
 use crate::actors::job::message::JobMessage;
@@ -76,14 +76,14 @@ impl Work {
     }
 
     /// Starts as many waiting calls as may run on this link.
-    pub(super) async fn start_waiting(&mut self, link: Option<&Up>) {
+    pub(super) async fn start_waiting(&mut self, link: Option<&LiveLink>) {
         let Some(link) = link else { return };
         self.start_commands(link).await;
         self.start_transfers(link).await;
     }
 
     /// A link is up: every call that waited had to connect first, and files that an earlier link left behind can go.
-    pub(super) fn link_came_up(&mut self, link: &Up) {
+    pub(super) fn link_came_up(&mut self, link: &LiveLink) {
         self.commands.note_reconnected();
         self.shell.queue.note_reconnected();
         self.transfers.note_reconnected();

@@ -7,6 +7,7 @@ use super::message::{Found, SupervisorMessage};
 use crate::actors::error::SessionError;
 use crate::actors::report::SessionStatus;
 use crate::actors::rpc::call_within;
+use crate::actors::session::StateName;
 use crate::actors::session::message::SessionMessage;
 use crate::store::{SessionName, SessionSpec};
 
@@ -89,20 +90,20 @@ fn saved_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
         host: spec.host.clone(),
         port: spec.port,
         username: spec.username.clone(),
-        ..bare_status(name, "saved")
+        ..bare_status(name, StateName::Saved)
     }
 }
 
 fn parked_status(name: SessionName, spec: &SessionSpec) -> SessionStatus {
     let error = SessionError::Parked(name.clone()).to_string();
     SessionStatus {
-        state: "failed",
+        state: StateName::Failed,
         last_error: Some(error),
         ..saved_status(name, spec)
     }
 }
 
-fn bare_status(session: SessionName, state: &'static str) -> SessionStatus {
+fn bare_status(session: SessionName, state: StateName) -> SessionStatus {
     SessionStatus {
         session,
         state,

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use self::message::{Found, SupervisorMessage};
 use self::restart::{CrashHistory, RestartDecision};
 use super::job::retention::Retention;
+use super::session::connection_state::change::ChangeSubscribers;
 use super::session::message::SessionMessage;
 use super::session::{SessionActor, SessionArguments};
 use crate::limits;
@@ -34,6 +35,8 @@ pub(crate) struct SupervisorState {
     dialer: Dialer,
     /// The ended jobs of all sessions.
     retention: Retention,
+    /// Observers of every session's connection.
+    subscribers: ChangeSubscribers,
     sessions: BTreeMap<SessionName, Entry>,
     default: Option<SessionName>,
 }
@@ -63,6 +66,7 @@ impl Actor for SupervisorActor {
             myself,
             dialer,
             retention: Retention::default(),
+            subscribers: ChangeSubscribers::default(),
             sessions: BTreeMap::new(),
             default: None,
         })
@@ -183,6 +187,7 @@ impl SupervisorState {
             dialer: self.dialer.clone(),
             retention: self.retention.clone(),
             pin,
+            subscribers: self.subscribers.clone(),
             supervisor: self.myself.clone(),
         };
         match Actor::spawn_linked(None, SessionActor, arguments, self.myself.get_cell()).await {

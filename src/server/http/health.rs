@@ -8,16 +8,7 @@ use tokio::time::Instant;
 use super::reply;
 use crate::actors::SupervisorHandle;
 use crate::actors::report::SessionStatus;
-
-/// Every state of a session, as the tools name it.
-pub(super) const STATES: [&str; 6] = [
-    "connecting",
-    "ready",
-    "backoff",
-    "dormant",
-    "failed",
-    "saved",
-];
+use crate::actors::session::StateName;
 
 /// What it takes to answer.
 #[derive(Debug, Clone)]
@@ -37,7 +28,8 @@ impl Health {
     /// The answer.
     pub(super) async fn report(&self) -> Response<Body> {
         let list = self.supervisor.list().await;
-        let counts = STATES.map(|state| (state.to_owned(), count(&list.sessions, state).into()));
+        let counts =
+            StateName::ALL.map(|state| (state.to_string(), count(&list.sessions, state).into()));
         let body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
@@ -49,7 +41,7 @@ impl Health {
 }
 
 /// Sessions in a state.
-pub(super) fn count(sessions: &[SessionStatus], state: &str) -> usize {
+pub(super) fn count(sessions: &[SessionStatus], state: StateName) -> usize {
     sessions
         .iter()
         .filter(|status| status.state == state)

@@ -11,9 +11,10 @@ use axum::http::{HeaderValue, Response, header};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-use super::health::{STATES, count};
+use super::health::count;
 use crate::actors::SupervisorHandle;
 use crate::actors::report::SessionStatus;
+use crate::actors::session::StateName;
 use crate::limits;
 use crate::metrics;
 use crate::tools::Catalog;
@@ -75,7 +76,7 @@ fn states(sessions: &[SessionStatus]) -> String {
         &mut text,
         "mcp_ssh_sessions",
         "Sessions in each state.",
-        STATES.map(|state| {
+        StateName::ALL.map(|state| {
             (
                 format!("{{state=\"{state}\"}}"),
                 count(sessions, state) as f64,
@@ -87,7 +88,11 @@ fn states(sessions: &[SessionStatus]) -> String {
         "mcp_ssh_session_up",
         "Whether a session is connected.",
         sessions.iter().map(|status| {
-            let up = if status.state == "ready" { 1.0 } else { 0.0 };
+            let up = if status.state == StateName::Ready {
+                1.0
+            } else {
+                0.0
+            };
             (label(status), up)
         }),
     );

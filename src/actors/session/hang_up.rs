@@ -1,0 +1,68 @@
+//! Ends a link on purpose: the jobs first, then the connection.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::time::timeout;
+
+use super::SessionState;
+use super::connection_state::event::Goodbye;
+use super::effects::SessionPorts;
+use super::jobs::stop_all;
+use super::live_link::LiveLink;
+use crate::actors::job::message::JobMessage;
+use crate::limits;
+use crate::ssh::kill;
+
+impl SessionState {
+    /// Starts the task that stops the jobs and closes the link.
+    pub(super) fn hang_up(&mut self, link: Option<Arc<LiveLink>>, goodbye: Goodbye<SessionPorts>) {
+        let (names, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
+        match goodbye {
+            Goodbye::Reconnect => {
+                self.work.shell.let_go();
+                tokio::spawn(stop_and_close(jobs, link));
+            }
+            Goodbye::Disconnect(reply) => {
+                // Like a password, the shell's memory lives as long as its session is meant to be up.
+                self.work.shell.forget();
+                tokio::spawn(async move {
+                    stop_and_close(jobs, link).await;
+                    let _ = reply.send(names);
+                });
+            }
+            Goodbye::ShutDown(reply) => {
+                let transfers = self.work.transfers_to_stop();
+                tokio::spawn(async move {
+                    if let Some(link) = link {
+                        shut_down(&link, jobs, transfers).await;
+                    }
+                    let _ = reply.send(());
+                });
+            }
+        }
+    }
+}
+
+async fn stop_and_close(jobs: Vec<ActorRef<JobMessage>>, link: Option<Arc<LiveLink>>) {
+    stop_all(jobs).await;
+    if let Some(link) = link {
+        link.connection.close().await;
+    }
+}
+
+/// Tells the host to end every process of the session. The host finishes that after this process has ended.
+async fn shut_down(
+    link: &LiveLink,
+    jobs: Vec<ActorRef<JobMessage>>,
+    transfers: Vec<ActorRef<JobMessage>>,
+) {
+    // Transfers come first: they have files to remove, and the helper ends their servers too.
+    let _ = timeout(limits::SHUTDOWN_TRANSFER_TIME, stop_all(transfers)).await;
+    if !kill::end_all(&link.channels).await {
+        // Each job ends its own command by signal requests, as far as the time allows, and waits for no helper.
+        link.connection.note_useless_helper();
+        let _ = timeout(limits::SHUTDOWN_SIGNAL_TIME, stop_all(jobs)).await;
+    }
+    link.connection.close().await;
+}
