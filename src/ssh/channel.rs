@@ -3,7 +3,7 @@
 //! Opening a channel and running a command on it are two round trips, because the server picks the channel
 //! number. A spare channel that is already open makes a warm command cost one. The server bounds the number
 //! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from a refusal. While
-//! commands run, the last channel is kept for ending them (see `kill.rs`): where sshd takes no signal requests,
+//! commands run, the last channel is kept for ending them (see `ending/process_group.rs`): where sshd takes no signal requests,
 //! which it does not from root, nothing else helps. A connection that is not used has one spare channel only,
 //! because each takes 18 KB.
 

@@ -69,9 +69,9 @@ pub struct Connection {
     ended: watch::Receiver<Option<String>>,
     /// Cuts the stream when the connection is dropped, even if the peer takes no more bytes.
     _cut: DropGuard,
-    /// Held while an exec request goes out, so that their order is known: see `kill.rs`.
+    /// Held while an exec request goes out, so that their order is known: see `ending/process_group.rs`.
     start_order: tokio::sync::Mutex<()>,
-    /// The account does not run helper scripts: see `kill.rs`.
+    /// The account does not run helper scripts: see `ending/process_group.rs`.
     helper_is_useless: AtomicBool,
     /// Commands whose process should be alive on the host, oldest first.
     started: Mutex<Vec<u64>>,
@@ -179,7 +179,7 @@ impl Connection {
 }
 
 /// A command that counts as running on its connection. One that is dropped counts on: whether the host still
-/// has its process is not known, and a count that is too high only keeps `kill.rs` from acting, while one that is
+/// has its process is not known, and a count that is too high only keeps `ending/process_group.rs` from acting, while one that is
 /// too low could make it take one command for another.
 pub(crate) struct Running {
     connection: Arc<Connection>,

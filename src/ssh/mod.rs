@@ -2,7 +2,7 @@
 //!
 //! The way of a connect: [`target`] reads what the user typed, [`resolve`] asks `ssh -G` what it means,
 //! [`dial`] runs the phases, [`host_keys`] judges the server, [`auth`] convinces it. The way of a command:
-//! [`command`] builds the line, [`channel`] finds a channel, [`exec`] runs it, [`kill`] ends it.
+//! [`command`] builds the line, [`channel`] finds a channel, [`exec`] runs it, [`ending`] ends it.
 //!
 //! A file goes another way: [`sftp`] speaks the protocol over a channel, [`transfer`] moves files and trees with it.
 //!
@@ -15,13 +15,12 @@ pub mod command;
 pub mod connection;
 pub mod credentials;
 pub mod dial;
+pub mod ending;
 mod environment;
 pub mod error;
 pub mod exec;
 mod framing;
 pub mod host_keys;
-pub mod kill;
-mod pace;
 pub mod resolve;
 pub(crate) mod sftp;
 pub mod shell;
@@ -29,4 +28,5 @@ pub mod stream;
 pub mod target;
 mod tcp;
 mod text;
+pub(crate) mod timer;
 pub mod transfer;

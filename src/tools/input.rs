@@ -15,6 +15,7 @@ use super::tool::{Call, Hints, Tool};
 use crate::actors::job::record::JobRecord;
 use crate::error::ErrorCode;
 use crate::limits;
+use crate::ssh::ending::Signal;
 use crate::ssh::exec::Input as Piece;
 
 /// The tool.
@@ -30,13 +31,13 @@ pub(super) struct Parameters {
     /// End its stdin
     close_input: Option<bool>,
     /// For its process group
-    signal: Option<Signal>,
+    signal: Option<SignalChoice>,
 }
 
-/// The signals of RFC 4254 section 6.10 that make sense here.
+/// The signals that can be sent to a job.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Signal {
+enum SignalChoice {
     Int,
     Term,
     Hup,
@@ -46,16 +47,16 @@ enum Signal {
     Usr2,
 }
 
-impl Signal {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Int => "INT",
-            Self::Term => "TERM",
-            Self::Hup => "HUP",
-            Self::Quit => "QUIT",
-            Self::Kill => "KILL",
-            Self::Usr1 => "USR1",
-            Self::Usr2 => "USR2",
+impl From<SignalChoice> for Signal {
+    fn from(choice: SignalChoice) -> Self {
+        match choice {
+            SignalChoice::Int => Self::Int,
+            SignalChoice::Term => Self::Term,
+            SignalChoice::Hup => Self::Hup,
+            SignalChoice::Quit => Self::Quit,
+            SignalChoice::Kill => Self::Kill,
+            SignalChoice::Usr1 => Self::Usr1,
+            SignalChoice::Usr2 => Self::Usr2,
         }
     }
 }
@@ -68,7 +69,7 @@ struct InputRecord {
     written_bytes: u64,
     closed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<&'static str>,
+    signal: Option<String>,
 }
 
 impl Record for InputRecord {
@@ -129,8 +130,9 @@ impl Tool for Input {
             None => 0,
         };
         let closed = close && close_input(&job).await;
-        if let Some(signal) = parameters.signal
-            && !job.signal(signal.name())
+        let signal = parameters.signal.map(Signal::from);
+        if let Some(signal) = signal
+            && !job.signal(signal)
         {
             return Err(ended(&job));
         }
@@ -138,7 +140,7 @@ impl Tool for Input {
             job: job.name.clone(),
             written_bytes: written,
             closed,
-            signal: parameters.signal.map(Signal::name),
+            signal: signal.map(|signal| signal.as_str().to_owned()),
         })
     }
 }

@@ -268,7 +268,7 @@ fn a_crate_outside_its_layer_is_found_however_it_is_written() {
             "use russh_sftp::client::SftpSession;",
             Some("russh_sftp"),
         ),
-        ("src/ssh/exec.rs", "use ractor::Actor;", Some("ractor")),
+        ("src/ssh/exec/mod.rs", "use ractor::Actor;", Some("ractor")),
         (
             "src/actors/call.rs",
             "#[rmcp::tool] fn f() {}",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_ssh_sessions::actors::job::outcome::Outcome;
-use mcp_ssh_sessions::ssh::kill::KillReport;
+use mcp_ssh_sessions::ssh::ending::{KillReport, Signal};
 use tokio::time::Instant;
 
 use crate::world::{Client, Running, command, nothing_left, processes, succeeded};
@@ -16,7 +16,7 @@ const MAX_SESSIONS: usize = 10;
 /// How a command ends that takes the first signal.
 fn interrupted() -> Outcome {
     Outcome::Cancelled(Some(KillReport {
-        signal: "INT",
+        signal: Signal::Int,
         gone: Some(true),
     }))
 }

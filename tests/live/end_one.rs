@@ -6,7 +6,7 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::actors::job::report::CommandReport;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::Fate;
-use mcp_ssh_sessions::ssh::kill::KillReport;
+use mcp_ssh_sessions::ssh::ending::{KillReport, Signal};
 use tokio::task::JoinSet;
 
 use crate::world::{Client, TEST, command, nothing_left, processes, request, stdout, succeeded};
@@ -14,25 +14,25 @@ use testkit::sshd::Sshd;
 
 /// Commands that never end by themselves, and the signal that ends the last process of each. What a shell
 /// starts in the background ignores INT (POSIX, "Asynchronous Lists").
-const ENDLESS: [(&str, &str); 7] = [
-    ("echo $$; exec sleep 1000", "INT"),
-    ("echo $$; sleep 1001; :", "INT"),
-    ("echo $$; sleep 1002 | cat | cat", "INT"),
+const ENDLESS: [(&str, Signal); 7] = [
+    ("echo $$; exec sleep 1000", Signal::Int),
+    ("echo $$; sleep 1001; :", Signal::Int),
+    ("echo $$; sleep 1002 | cat | cat", Signal::Int),
     (
         "sh -c 'trap \"\" INT; echo $PPID; exec sleep 1003' & wait",
-        "TERM",
+        Signal::Term,
     ),
     (
         "sh -c 'trap \"\" INT; sleep 1004; :' & echo $$; exec sleep 1005",
-        "TERM",
+        Signal::Term,
     ),
     (
         "trap '' INT TERM; echo $$; while :; do sleep 0.1; done",
-        "KILL",
+        Signal::Kill,
     ),
     (
         "(trap '' INT TERM; exec sleep 1006) & echo $$; sleep 1007; :",
-        "KILL",
+        Signal::Kill,
     ),
 ];
 
@@ -132,7 +132,7 @@ async fn a_command_may_answer_its_interrupt() {
     let report = running.answer().await.unwrap();
     assert_eq!(stdout(&report), "ready\ntidy\n");
     let kill = KillReport {
-        signal: "INT",
+        signal: Signal::Int,
         gone: Some(true),
     };
     assert_eq!(report.outcome, Outcome::Cancelled(Some(kill)));

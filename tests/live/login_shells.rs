@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::ErrorCode;
-use mcp_ssh_sessions::ssh::kill::KillReport;
+use mcp_ssh_sessions::ssh::ending::{KillReport, Signal};
 
 use crate::world::{
     Client, TEST, command, command_in, nothing_left, processes, refused, shell, stderr, stdout,
@@ -140,7 +140,7 @@ async fn a_start_up_file_that_prints_and_takes_its_time_changes_nothing() {
     running.cancel.cancel();
     let report = running.answer().await.unwrap();
     let kill = KillReport {
-        signal: "INT",
+        signal: Signal::Int,
         gone: Some(true),
     };
     assert_eq!(report.outcome, Outcome::Cancelled(Some(kill)));

@@ -6,6 +6,7 @@ use mcp_ssh_sessions::actors::SessionError;
 use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
+use mcp_ssh_sessions::ssh::ending::Signal;
 use tokio::time::Instant;
 
 use crate::world::{World, answer, name, request, settle, stdout};
@@ -29,7 +30,7 @@ async fn ends_the_jobs_and_names_them() {
     for call in calls {
         let report = answer(call).await.unwrap();
         assert!(
-            matches!(&report.outcome, Outcome::Cancelled(Some(kill)) if kill.signal == "INT"),
+            matches!(&report.outcome, Outcome::Cancelled(Some(kill)) if kill.signal == Signal::Int),
             "{report:?}"
         );
         assert_eq!(stdout(&report), "begun\n");

@@ -8,6 +8,7 @@ use mcp_ssh_sessions::actors::job::outcome::Outcome;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
+use mcp_ssh_sessions::ssh::ending::Signal;
 use tokio::time::Instant;
 
 use crate::world::{World, answer, command, stderr, stdout};
@@ -37,10 +38,10 @@ async fn streams_and_status_of_a_command_are_told_apart() {
 async fn a_command_that_a_signal_ended_names_it() {
     let world = World::new().await;
     world.connect("web").await;
-    for signal in ["KILL", "SEGV", "TERM"] {
-        let line = format!("echo up; signal {signal}");
+    for signal in [Signal::Kill, Signal::Segv, Signal::Term] {
+        let line = format!("echo up; signal {}", signal.as_str());
         let report = world.exec("web", &line).await.unwrap();
-        assert_eq!(report.outcome, Outcome::Signaled(signal.to_owned()));
+        assert_eq!(report.outcome, Outcome::Signaled(signal));
         assert_eq!(stdout(&report), "up\n");
     }
 }

@@ -10,6 +10,7 @@ use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::{ErrorCode, Fate};
 use mcp_ssh_sessions::limits;
 use mcp_ssh_sessions::output::Stream;
+use mcp_ssh_sessions::ssh::ending::Signal;
 use mcp_ssh_sessions::ssh::exec::Input;
 use tokio::time::Instant;
 
@@ -115,19 +116,16 @@ async fn a_job_takes_input_until_it_is_closed() {
     assert!(running.close_input());
     assert!(!running.close_input() && running.input().is_none());
     assert_eq!(outcome_of(&running).await, Outcome::Exited(4));
-    assert!(!running.signal("INT"), "it is over");
+    assert!(!running.signal(Signal::Int), "it is over");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_takes_signals() {
     let world = connected().await;
-    for name in ["TERM", "USR1", "KILL"] {
+    for signal in [Signal::Term, Signal::Usr1, Signal::Kill] {
         let running = hand_over(&world, command("hang")).await;
-        assert!(running.signal(name));
-        assert_eq!(
-            outcome_of(&running).await,
-            Outcome::Signaled(name.to_owned())
-        );
+        assert!(running.signal(signal));
+        assert_eq!(outcome_of(&running).await, Outcome::Signaled(signal));
     }
 }
 

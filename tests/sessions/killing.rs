@@ -7,7 +7,7 @@ use mcp_ssh_sessions::actors::job::report::CommandReport;
 use mcp_ssh_sessions::actors::request::ExecRequest;
 use mcp_ssh_sessions::error::Fate;
 use mcp_ssh_sessions::limits::KILL_STEP;
-use mcp_ssh_sessions::ssh::kill::KillReport;
+use mcp_ssh_sessions::ssh::ending::{KillReport, Signal};
 use tokio::time::Instant;
 
 use crate::shell_host::ShellRunner;
@@ -53,7 +53,11 @@ mod by_request {
             .await
             .unwrap();
         let kill = kill_of(&report);
-        assert_eq!((kill.signal, kill.gone), ("INT", None), "nobody has looked");
+        assert_eq!(
+            (kill.signal, kill.gone),
+            (Signal::Int, None),
+            "nobody has looked"
+        );
         assert_about(report.elapsed, TIMEOUT);
         assert_eq!(stdout(&report), "begun\n");
         assert!(world.web().host.runner.live().is_empty());
@@ -68,7 +72,7 @@ mod by_request {
             .run("web", with_timeout("hang-stubborn"))
             .await
             .unwrap();
-        assert_eq!(kill_of(&report).signal, "KILL");
+        assert_eq!(kill_of(&report).signal, Signal::Kill);
         assert_about(report.elapsed, TIMEOUT + KILL_STEP * 2);
         assert!(world.web().host.runner.live().is_empty());
     }
@@ -94,7 +98,7 @@ mod by_request {
             .run("web", with_timeout("hang-stubborn"))
             .await
             .unwrap();
-        assert_eq!(kill_of(&report).signal, "KILL");
+        assert_eq!(kill_of(&report).signal, Signal::Kill);
         let other = answer(other).await.unwrap();
         assert_eq!(other.outcome, Outcome::Exited(0));
         assert_eq!(stdout(&other), "unharmed\n");
@@ -125,8 +129,8 @@ async fn a_helper_ends_a_command_and_sees_it_gone() {
     let runner = ShellRunner::at(&world.web());
     world.connect("web").await;
     let lines = [
-        ("hang", "INT", TIMEOUT),
-        ("hang-stubborn", "KILL", TIMEOUT + KILL_STEP * 2),
+        ("hang", Signal::Int, TIMEOUT),
+        ("hang-stubborn", Signal::Kill, TIMEOUT + KILL_STEP * 2),
     ];
     for (line, signal, expected) in lines {
         let report = world.run("web", with_timeout(line)).await.unwrap();
@@ -160,7 +164,7 @@ async fn a_helper_ends_the_right_one_of_several() {
         let report = answer(call).await.unwrap();
         assert_eq!(stdout(&report), format!("{n}\n"));
         let gone = KillReport {
-            signal: "INT",
+            signal: Signal::Int,
             gone: Some(true),
         };
         assert_eq!(report.outcome, Outcome::Cancelled(Some(gone)));
@@ -183,7 +187,7 @@ async fn several_commands_can_be_ended_at_once() {
     let other = world.start("web", "sleep 20000; echo unharmed");
     for call in calls {
         let report = answer(call).await.unwrap();
-        assert_eq!(kill_of(&report).signal, "INT");
+        assert_eq!(kill_of(&report).signal, Signal::Int);
     }
     assert_eq!(runner.scripts.live(), ["sleep 20000; echo unharmed"]);
     assert_eq!(stdout(&answer(other).await.unwrap()), "unharmed\n");
@@ -200,7 +204,7 @@ async fn a_count_that_does_not_fit_leaves_everything_alone() {
     runner.scripts.wait_live(1).await;
     let report = world.run("web", with_timeout("hang")).await.unwrap();
     let kill = kill_of(&report);
-    assert_eq!((kill.signal, kill.gone), ("INT", None));
+    assert_eq!((kill.signal, kill.gone), (Signal::Int, None));
     assert!(
         runner.helpers() > 1,
         "a count may be wrong for a moment only"
@@ -235,7 +239,7 @@ async fn a_command_that_outlives_kill_is_told_as_that() {
         .await
         .unwrap();
     let left = KillReport {
-        signal: "KILL",
+        signal: Signal::Kill,
         gone: Some(false),
     };
     assert_eq!(kill_of(&report), &left);
@@ -285,7 +289,7 @@ async fn a_helper_that_says_nothing_is_given_up() {
     );
     let report = answer(ended).await.unwrap();
     let kill = kill_of(&report);
-    assert_eq!((kill.signal, kill.gone), ("INT", None));
+    assert_eq!((kill.signal, kill.gone), (Signal::Int, None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::message::JobMessage;
-use crate::ssh::exec;
+use crate::ssh::timer::sleep_until_some;
 
 /// What may come to pass while a caller waits.
 pub(crate) struct Deadlines {
@@ -24,7 +24,7 @@ impl Deadlines {
     pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
         tokio::spawn(async move {
             let end = self.timeout.map(|after| Instant::now() + after);
-            let time_over = exec::sleep_until_some(end);
+            let time_over = sleep_until_some(end);
             let wait_over = sleep_until(self.wait_until);
             tokio::pin!(time_over, wait_over);
             let (mut cancelled, mut waited, mut timed_out) = (false, false, false);

@@ -35,8 +35,8 @@ use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::output::Stream;
 use crate::ssh::command::{self, CommandLine};
+use crate::ssh::ending::{KillReport, Signal};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
-use crate::ssh::kill::KillReport;
 use crate::store::SessionName;
 
 /// Bytes of JSON that one byte of output can become: `\\x00` and its escapes.
@@ -56,7 +56,7 @@ pub(crate) struct JobArguments {
 /// The ends of a record's queues that the task reads.
 pub(crate) struct RecordEnds {
     input: mpsc::Receiver<Input>,
-    signals: mpsc::Receiver<&'static str>,
+    signals: mpsc::Receiver<Signal>,
 }
 
 /// The actor.

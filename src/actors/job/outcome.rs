@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Fate;
-use crate::ssh::kill::KillReport;
+use crate::ssh::ending::{KillReport, Signal};
 use crate::ssh::shell::Background;
 
 /// What there is to say of the shell that a command ran in.
@@ -29,7 +29,7 @@ pub enum Outcome {
     /// It exited with this status.
     Exited(u32),
     /// A signal ended it.
-    Signaled(String),
+    Signaled(Signal),
     /// Its time was over and it was ended.
     TimedOut {
         /// The time that it had.

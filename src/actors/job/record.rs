@@ -14,6 +14,7 @@ use crate::actors::job::outcome::{Outcome, ShellFacts};
 use crate::actors::job::transfer::TransferJob;
 use crate::actors::output::SharedOutput;
 use crate::output::{Output, Stream};
+use crate::ssh::ending::Signal;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 
@@ -47,7 +48,7 @@ pub struct JobRecord {
     marks: Mutex<Marks>,
     /// Gone once the input is closed.
     input: Mutex<Option<mpsc::Sender<Input>>>,
-    signals: mpsc::Sender<&'static str>,
+    signals: mpsc::Sender<Signal>,
 }
 
 /// The end of a command.
@@ -79,7 +80,7 @@ pub(crate) struct JobParts {
     pub(crate) in_shell: bool,
     pub(crate) reconnected: bool,
     pub(crate) input: Option<mpsc::Sender<Input>>,
-    pub(crate) signals: mpsc::Sender<&'static str>,
+    pub(crate) signals: mpsc::Sender<Signal>,
     pub(crate) transfer: Option<Arc<TransferJob>>,
 }
 
@@ -204,8 +205,8 @@ impl JobRecord {
     }
 
     /// Asks for a signal; false when the command is past taking any.
-    pub fn signal(&self, name: &'static str) -> bool {
-        self.signals.try_send(name).is_ok()
+    pub fn signal(&self, signal: Signal) -> bool {
+        self.signals.try_send(signal).is_ok()
     }
 }
 

@@ -13,6 +13,7 @@ use super::message::{JobMessage, TaskEnd};
 use super::record::JobRecord;
 use crate::actors::shell::{Served, ShellMessage, ShellWork};
 use crate::ssh::channel::{ChannelError, Channels};
+use crate::ssh::ending::Signal;
 use crate::ssh::exec::{self, Feed, Input, Terminal};
 use crate::ssh::shell::{OpenError, Work};
 
@@ -36,7 +37,7 @@ pub(super) struct Task {
     pub(super) deadline: Instant,
     pub(super) record: Arc<JobRecord>,
     pub(super) input: mpsc::Receiver<Input>,
-    pub(super) signals: mpsc::Receiver<&'static str>,
+    pub(super) signals: mpsc::Receiver<Signal>,
 }
 
 impl Task {

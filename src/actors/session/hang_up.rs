@@ -12,7 +12,7 @@ use super::jobs::stop_all;
 use super::live_link::LiveLink;
 use crate::actors::job::message::JobMessage;
 use crate::limits;
-use crate::ssh::kill;
+use crate::ssh::ending::process_group;
 
 impl SessionState {
     /// Starts the task that stops the jobs and closes the link.
@@ -59,7 +59,7 @@ async fn shut_down(
 ) {
     // Transfers come first: they have files to remove, and the helper ends their servers too.
     let _ = timeout(limits::SHUTDOWN_TRANSFER_TIME, stop_all(transfers)).await;
-    if !kill::end_all(&link.channels).await {
+    if !process_group::end_all(&link.channels).await {
         // Each job ends its own command by signal requests, as far as the time allows, and waits for no helper.
         link.connection.note_useless_helper();
         let _ = timeout(limits::SHUTDOWN_SIGNAL_TIME, stop_all(jobs)).await;

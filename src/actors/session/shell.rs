@@ -12,7 +12,7 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::request::QueuedExec;
 use crate::actors::shell::{ShellActor, ShellArguments, ShellMessage};
 use crate::limits;
-use crate::ssh::shell::Memory;
+use crate::ssh::shell::ShellCarryOver;
 use crate::text::visible_line;
 
 /// First ticket of the shell's queue: tickets name a call in either queue.
@@ -25,7 +25,7 @@ pub(super) struct ShellSlot {
     /// The actor and the generation of the link that it is on.
     current: Option<(ActorRef<ShellMessage>, u64)>,
     /// What outlives it.
-    pub(super) memory: Arc<Memory>,
+    pub(super) memory: Arc<ShellCarryOver>,
 }
 
 impl Default for ShellSlot {

@@ -22,14 +22,12 @@ use super::session::message::SessionMessage;
 use crate::error::{ErrorCode, Fate};
 use crate::limits;
 use crate::metrics::{self, TransferOutcome};
+use crate::ssh::ending::Signal;
 use crate::ssh::sftp::pool::SftpPool;
 use crate::ssh::transfer::{
     self, Direction, Leftovers, Progress, Summary, TransferError, TransferFailure,
 };
 use crate::store::SessionName;
-
-/// Signals that stop a transfer; the others mean nothing to it.
-const STOPPING: [&str; 5] = ["INT", "TERM", "HUP", "QUIT", "KILL"];
 
 /// The actor.
 pub(crate) struct SftpActor;
@@ -42,7 +40,7 @@ pub(crate) struct SftpArguments {
     pub(crate) pool: Arc<SftpPool>,
     pub(crate) litter: Leftovers,
     pub(crate) record: Arc<JobRecord>,
-    pub(crate) signals: mpsc::Receiver<&'static str>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
 }
 
 /// What it remembers.
@@ -207,8 +205,9 @@ async fn carry(myself: ActorRef<JobMessage>, arguments: SftpArguments, stop: Can
         transfer::run(spec, pool, progress, deadline, stopping, &litter).await
     });
     let listening = async {
-        while let Some(name) = signals.recv().await {
-            if STOPPING.contains(&name) {
+        while let Some(signal) = signals.recv().await {
+            // The others mean nothing to a transfer.
+            if signal.asks_to_end() {
                 stop.cancel();
             }
         }
@@ -241,7 +240,7 @@ pub(crate) fn record(
     session: &SessionName,
     number: u64,
     request: &TransferRequest,
-) -> (Arc<JobRecord>, mpsc::Receiver<&'static str>) {
+) -> (Arc<JobRecord>, mpsc::Receiver<Signal>) {
     let (signals, receiver) = mpsc::channel(limits::JOB_INPUT_QUEUE);
     let transfer = TransferJob::new(&request.spec);
     let parts = JobParts {

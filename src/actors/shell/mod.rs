@@ -3,7 +3,7 @@
 //! A temporary child of its session: it ends with its connection, and the next command that wants a shell has the
 //! session start another. A task owns the shell and drains its channel ([`serve`]), also between commands. The
 //! session gives it one command at a time; each is a job like any other, and what it is told as such (its caller,
-//! its times, its end) is the job's business. What outlives the shell is in [`Memory`].
+//! its times, its end) is the job's business. What outlives the shell is in [`ShellCarryOver`].
 
 mod serve;
 
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::serve::{Served, ShellWork};
 use crate::ssh::channel::Channels;
-use crate::ssh::shell::Memory;
+use crate::ssh::shell::ShellCarryOver;
 
 /// What a shell is told.
 pub(crate) enum ShellMessage {
@@ -27,7 +27,7 @@ pub(crate) enum ShellMessage {
 /// Everything a shell needs.
 pub(crate) struct ShellArguments {
     pub(crate) channels: Arc<Channels>,
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) memory: Arc<ShellCarryOver>,
 }
 
 /// The actor.

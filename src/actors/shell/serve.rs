@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::job::outcome::ShellFacts;
 use crate::ssh::channel::Channels;
 use crate::ssh::exec::Finished;
-use crate::ssh::shell::{Memory, OpenError, Restored, Shell, Work};
+use crate::ssh::shell::{OpenError, Restored, Shell, ShellCarryOver, Work};
 
 /// A command of a job.
 pub(crate) struct ShellWork {
@@ -35,7 +35,7 @@ pub(crate) enum Served {
 /// Serves until nobody can ask any more.
 pub(super) async fn serve(
     channels: Arc<Channels>,
-    memory: Arc<Memory>,
+    memory: Arc<ShellCarryOver>,
     mut queue: mpsc::Receiver<Box<ShellWork>>,
 ) {
     let mut current: Option<(Shell, u64)> = None;
@@ -71,7 +71,7 @@ pub(super) async fn serve(
     }
 }
 
-fn let_go(current: &mut Option<(Shell, u64)>, memory: &Memory, words: String) {
+fn let_go(current: &mut Option<(Shell, u64)>, memory: &ShellCarryOver, words: String) {
     if let Some((shell, _)) = current.take() {
         memory.note_end(words);
         // Nobody waits for its channel to close.
@@ -82,7 +82,7 @@ fn let_go(current: &mut Option<(Shell, u64)>, memory: &Memory, words: String) {
 /// Sees to it that there is a shell, and tells what there is to say of it.
 async fn ready(
     channels: &Arc<Channels>,
-    memory: &Arc<Memory>,
+    memory: &Arc<ShellCarryOver>,
     current: &mut Option<(Shell, u64)>,
     stop: &CancellationToken,
     deadline: Instant,
@@ -135,7 +135,7 @@ async fn ready(
 
 /// One command.
 async fn turn(
-    memory: &Arc<Memory>,
+    memory: &Arc<ShellCarryOver>,
     current: &mut Option<(Shell, u64)>,
     work: Work,
     mut facts: ShellFacts,
@@ -158,7 +158,7 @@ async fn turn(
 /// A shell with the state of the last one, and what there is to say about that.
 async fn open(
     channels: &Arc<Channels>,
-    memory: &Arc<Memory>,
+    memory: &Arc<ShellCarryOver>,
     deadline: Instant,
 ) -> Result<(Shell, ShellFacts), OpenError> {
     let (cwd, owed) = (memory.cwd(), memory.take_owed());

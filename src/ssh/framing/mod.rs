@@ -18,11 +18,11 @@
 //! (`set -n`, a function called `builtin`) reads the line and dies of it, at once, instead of waiting for ever.
 
 pub(super) mod dialect;
-mod plain;
 mod reader;
 mod saved;
+mod stateless;
 mod word;
 
-pub(super) use self::plain::is_plain;
 pub(super) use self::reader::{Event, FrameReader};
 pub(super) use self::saved::{Saved, read as read_state};
+pub(super) use self::stateless::is_plain;

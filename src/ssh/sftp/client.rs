@@ -297,7 +297,7 @@ impl Sftp {
     /// Starts the subsystem on a channel of the connection.
     pub(crate) async fn open(channels: &Arc<Channels>, lease: Lease) -> Result<Self, SftpError> {
         let connection = channels.connection();
-        // sshd runs the subsystem as a child of its own, and `kill.rs` counts the children in their order.
+        // sshd runs the subsystem as a child of its own, and `ending/process_group.rs` counts the children in their order.
         let order = connection.start_order().lock().await;
         let closed = |_| SftpError::Lost("the connection is closed".to_owned());
         lease

@@ -14,7 +14,7 @@ use super::parse::Parser;
 use crate::limits;
 use crate::ssh::channel::{Channels, Place};
 use crate::ssh::connection::Running;
-use crate::ssh::kill::is_end;
+use crate::ssh::ending::helper::is_end;
 
 /// How often silence is looked for.
 const SILENCE_TICK: Duration = Duration::from_secs(1);

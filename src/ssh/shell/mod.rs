@@ -2,11 +2,10 @@
 //!
 //! [`Shell::open`] starts it under whatever login shell the account has and learns who it is; [`Shell::run`] gives it
 //! one command and waits for its end, be it the command's or the shell's; between commands [`Shell::idle`] keeps
-//! its channel drained. The texts and the streams are [`super::framing`]'s, ending a command is `helper`'s.
+//! its channel drained. The texts and the streams are [`super::framing`]'s, ending a command is [`super::ending`]'s.
 
-mod helper;
-mod memory;
-mod run;
+mod carry_over;
+mod command;
 
 use std::sync::{Arc, PoisonError};
 
@@ -15,20 +14,21 @@ use russh::{ChannelReadHalf, ChannelWriteHalf};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-use self::helper::Spared;
 use super::channel::{ChannelError, Channels, Place, ready};
 use super::connection::Running;
+use super::ending::shell_command::Spared;
+use super::ending::{KillReport, process_group};
 use super::error;
-use super::exec::{self, End, Progress};
+use super::exec::{self, ChannelProgress, End};
 use super::framing::dialect::{self, Dialect};
 use super::framing::{Event, FrameReader};
-use super::kill::{self, KillReport};
-use super::{command, framing};
+use super::timer::sleep_until_some;
+use super::{command as command_line, framing};
 use crate::limits;
 use crate::output::Stream;
 
-pub(crate) use self::memory::Memory;
-pub(crate) use self::run::Work;
+pub(crate) use self::carry_over::ShellCarryOver;
+pub(crate) use self::command::Work;
 
 /// Bytes of what an account says in place of a shell that are looked at.
 const NOISE_MAX_BYTES: usize = 4096;
@@ -63,12 +63,12 @@ fn said_words(said: &str) -> String {
 pub(crate) struct Shell {
     channels: Arc<Channels>,
     running: Option<Running>,
-    /// Its place in the order of commands: see `kill.rs`.
+    /// Its place in the order of commands: see `ending/process_group.rs`.
     id: u64,
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
     place: Place,
-    progress: Progress,
+    progress: ChannelProgress,
     reader: FrameReader,
     dialect: Dialect,
     /// Its number on the host.
@@ -132,7 +132,7 @@ impl Shell {
             read: started.read,
             write: started.write,
             place: started.place,
-            progress: Progress::new(channels.round_trip()),
+            progress: ChannelProgress::new(channels.round_trip()),
             reader: FrameReader::default(),
             // Until it has said what it is.
             dialect: Dialect::Sh,
@@ -153,7 +153,7 @@ impl Shell {
 
     /// Learns process and dialect, and makes the shell ready.
     async fn introduce(&mut self) -> Result<(), OpenError> {
-        let token = command::token();
+        let token = command_line::token();
         self.reader.begin(&token, false);
         // A failure means that the channel is gone, which the reading sees.
         let hello = self.write.data_bytes(dialect::hello(&token));
@@ -204,7 +204,7 @@ impl Shell {
                 format!("what the server runs for it exited with {status}")
             }
             Some(End::Signaled(signal)) => {
-                format!("what the server runs for it was killed by SIG{signal}")
+                format!("what the server runs for it was killed by {signal}")
             }
             _ if in_time => "the server closed the channel".to_owned(),
             _ => format!(
@@ -228,21 +228,21 @@ impl Shell {
     }
 
     /// Drains the channel between commands; comes back when the shell has ended, with the reason.
-    pub(crate) async fn idle(&mut self, memory: &Memory) -> String {
+    pub(crate) async fn idle(&mut self, memory: &ShellCarryOver) -> String {
         while !self.progress.has_ended() {
             let deadline = self.progress.deadline();
             let rests_until = self.progress.pace.rests_until();
             tokio::select! {
                 message = self.read.wait(), if self.progress.reads() => self.note_idle(message, memory),
-                () = exec::sleep_until_some(rests_until), if rests_until.is_some() => self.progress.pace.rested(),
-                () = exec::sleep_until_some(deadline) => self.progress.timed_out = true,
+                () = sleep_until_some(rests_until), if rests_until.is_some() => self.progress.pace.rested(),
+                () = sleep_until_some(deadline) => self.progress.timed_out = true,
             }
         }
         self.end_words()
     }
 
     /// Whether the shell is known to have ended.
-    pub(crate) fn has_ended(&mut self, memory: &Memory) -> bool {
+    pub(crate) fn has_ended(&mut self, memory: &ShellCarryOver) -> bool {
         while !self.progress.drained
             && let Some(message) = ready(self.read.wait())
         {
@@ -253,7 +253,7 @@ impl Shell {
             || self.channels.connection().is_closed()
     }
 
-    fn note_idle(&mut self, message: Option<russh::ChannelMsg>, memory: &Memory) {
+    fn note_idle(&mut self, message: Option<russh::ChannelMsg>, memory: &ShellCarryOver) {
         let (reader, background, children) =
             (&mut self.reader, &mut self.background, &self.children);
         self.progress.note(message, &mut |stream, bytes| {
@@ -269,7 +269,7 @@ impl Shell {
     pub(crate) fn end_words(&self) -> String {
         match &self.progress.end {
             Some(End::Exited(status)) => format!("exit {status}"),
-            Some(End::Signaled(signal)) => format!("killed by SIG{signal}"),
+            Some(End::Signaled(signal)) => format!("killed by {signal}"),
             _ if self.channels.connection().is_closed() => "the connection was lost".to_owned(),
             _ => "it was ended".to_owned(),
         }
@@ -281,7 +281,7 @@ impl Shell {
             return None;
         }
         let channels = Arc::clone(&self.channels);
-        let killing = kill::by_helper(&channels, self.id);
+        let killing = process_group::end(&channels, self.id);
         tokio::pin!(killing);
         let mut report = None;
         let mut give_up = None;
@@ -295,7 +295,7 @@ impl Shell {
                     report = done;
                     give_up = Some(Instant::now() + exec::LOSS_GRACE);
                 }
-                () = exec::sleep_until_some(give_up) => break,
+                () = sleep_until_some(give_up) => break,
             }
         }
         report
@@ -329,7 +329,7 @@ impl Shell {
 }
 
 /// Takes over what a shell tells of its state, unless something has written into it.
-fn note_state(text: Option<Vec<u8>>, memory: &Memory, children: &Spared) {
+fn note_state(text: Option<Vec<u8>>, memory: &ShellCarryOver, children: &Spared) {
     memory.pay_state();
     if let Some(told) = text.as_deref().and_then(framing::read_state) {
         *children.lock().unwrap_or_else(PoisonError::into_inner) = told.children;

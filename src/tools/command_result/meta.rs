@@ -75,9 +75,9 @@ pub(super) fn record(facts: &CommandFacts<'_>) -> Value {
 /// The signal that ended the command, or the last that was sent to end it.
 fn signal(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Signaled(signal) => Some(signal),
+        Outcome::Signaled(signal) => Some(signal.as_str()),
         Outcome::TimedOut { kill, .. } | Outcome::Cancelled(kill) => {
-            kill.as_ref().map(|kill| kill.signal)
+            kill.as_ref().map(|kill| kill.signal.as_str())
         }
         _ => None,
     }

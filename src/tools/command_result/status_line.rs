@@ -3,7 +3,7 @@
 use super::facts::{Activity, CommandFacts};
 use super::shown::Paging;
 use crate::actors::job::outcome::{Outcome, ShellFacts};
-use crate::ssh::kill::KillReport;
+use crate::ssh::ending::KillReport;
 use crate::text::visible_line;
 use crate::tools::render::{count, seconds};
 
@@ -22,7 +22,7 @@ fn ending(facts: &CommandFacts<'_>) -> String {
     let took = seconds(facts.elapsed);
     match facts.outcome {
         Outcome::Exited(status) => format!("exit {status} in {took}"),
-        Outcome::Signaled(signal) => format!("killed by SIG{signal} in {took}"),
+        Outcome::Signaled(signal) => format!("killed by {signal} in {took}"),
         Outcome::TimedOut { after, kill } => {
             format!(
                 "timed out after {}: {}",
@@ -63,6 +63,7 @@ fn kill_words(kill: Option<&KillReport>) -> String {
     let Some(KillReport { signal, gone }) = kill else {
         return "it ended by itself at that moment".to_owned();
     };
+    let signal = signal.as_str();
     match gone {
         Some(true) => format!("sent {signal}, gone"),
         Some(false) => format!("sent {signal}, still there"),

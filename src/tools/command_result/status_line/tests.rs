@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::output::Stream;
+use crate::ssh::ending::Signal;
 use crate::ssh::shell::Background;
 
 const RUNNING: Outcome = Outcome::Running;
@@ -32,7 +33,7 @@ fn facts(outcome: &Outcome) -> CommandFacts<'_> {
     }
 }
 
-fn kill(signal: &'static str, gone: Option<bool>) -> Option<KillReport> {
+fn kill(signal: Signal, gone: Option<bool>) -> Option<KillReport> {
     Some(KillReport { signal, gone })
 }
 
@@ -42,13 +43,13 @@ fn each_outcome_has_its_line() {
     let rows = [
         (Outcome::Exited(3), "exit 3 in 0.42 s (session web)"),
         (
-            Outcome::Signaled("KILL".into()),
+            Outcome::Signaled(Signal::Kill),
             "killed by SIGKILL in 0.42 s (session web)",
         ),
         (
             Outcome::TimedOut {
                 after,
-                kill: kill("TERM", Some(true)),
+                kill: kill(Signal::Term, Some(true)),
             },
             "timed out after 5.00 s: sent TERM, gone (session web)",
         ),
@@ -57,11 +58,11 @@ fn each_outcome_has_its_line() {
             "timed out after 5.00 s: it ended by itself at that moment (session web)",
         ),
         (
-            Outcome::Cancelled(kill("KILL", Some(false))),
+            Outcome::Cancelled(kill(Signal::Kill, Some(false))),
             "ended after 0.42 s: sent KILL, still there (session web)",
         ),
         (
-            Outcome::Cancelled(kill("INT", None)),
+            Outcome::Cancelled(kill(Signal::Int, None)),
             "ended after 0.42 s: sent INT, and the host could not confirm that it is gone (session web)",
         ),
         (

@@ -10,7 +10,7 @@ use crate::limits;
 
 /// How fast one command's output is read.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(in crate::ssh) struct ReadThrottle {
     /// Bytes read so far.
     read: u64,
     /// Bytes after which the reader rests next.
@@ -19,9 +19,9 @@ pub(super) struct Pace {
     until: Option<Instant>,
 }
 
-impl Pace {
+impl ReadThrottle {
     /// Notes what was read.
-    pub(super) fn note(&mut self, bytes: usize) {
+    pub(in crate::ssh) fn note(&mut self, bytes: usize) {
         self.read += bytes as u64;
         if self.read > limits::FLOOD_AFTER_BYTES && self.read >= self.rest_at {
             self.rest_at = self.read + limits::FLOOD_BATCH_BYTES;
@@ -30,12 +30,12 @@ impl Pace {
     }
 
     /// Until when nothing is to be read.
-    pub(super) fn rests_until(&self) -> Option<Instant> {
+    pub(in crate::ssh) fn rests_until(&self) -> Option<Instant> {
         self.until
     }
 
     /// The rest is over.
-    pub(super) fn rested(&mut self) {
+    pub(in crate::ssh) fn rested(&mut self) {
         self.until = None;
     }
 }
@@ -46,17 +46,17 @@ mod tests {
 
     #[test]
     fn the_beginning_is_read_at_full_speed_and_more_of_it_in_batches() {
-        let mut pace = Pace::default();
+        let mut throttle = ReadThrottle::default();
         for _ in 0..limits::FLOOD_AFTER_BYTES / 1024 {
-            pace.note(1024);
-            assert_eq!(pace.rests_until(), None);
+            throttle.note(1024);
+            assert_eq!(throttle.rests_until(), None);
         }
-        pace.note(1);
-        assert!(pace.rests_until().is_some());
-        pace.rested();
-        pace.note(limits::FLOOD_BATCH_BYTES as usize - 1);
-        assert_eq!(pace.rests_until(), None);
-        pace.note(1);
-        assert!(pace.rests_until().is_some());
+        throttle.note(1);
+        assert!(throttle.rests_until().is_some());
+        throttle.rested();
+        throttle.note(limits::FLOOD_BATCH_BYTES as usize - 1);
+        assert_eq!(throttle.rests_until(), None);
+        throttle.note(1);
+        assert!(throttle.rests_until().is_some());
     }
 }

@@ -6,7 +6,7 @@ use crate::ssh::framing::Saved;
 
 /// Shared by a session and the shell that it has at the moment.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Remembered>);
+pub(crate) struct ShellCarryOver(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -22,7 +22,7 @@ struct Remembered {
     said_sh: bool,
 }
 
-impl Memory {
+impl ShellCarryOver {
     /// The directory of the shell, made fit to be shown by whoever shows it.
     pub(crate) fn cwd(&self) -> Option<String> {
         let remembered = self.lock();
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_was_not_told_is_owed_once_whichever_comes_first() {
-        let memory = Memory::default();
+        let memory = ShellCarryOver::default();
         memory.owe_state();
         memory.pay_state();
         assert!(!memory.take_owed());

@@ -3,27 +3,29 @@
 //! The reader always drains: an unread channel would stall the whole connection. The writer waits only for
 //! the window and never outlives the channel. Ending a command runs beside both.
 
+mod channel_progress;
+pub(super) mod read_throttle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use russh::{ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{ChannelError, Channels, Lease, Place, ready};
 use super::connection::Running;
-use super::kill::{self, KillReport};
-use super::pace::Pace;
+use super::ending::{self, KillReport, Signal, process_group};
+use super::timer::sleep_until_some;
 use crate::limits;
 use crate::output::Stream;
 
-/// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
-const EXTENDED_DATA_STDERR: u32 = 1;
-/// Longest name of a signal.
-const SIGNAL_NAME_MAX_CHARS: usize = 16;
+pub(super) use self::channel_progress::ChannelProgress;
+pub use self::channel_progress::{End, Finished};
+
 /// How long the end of the connection may take to follow the end of a channel.
 pub(super) const LOSS_GRACE: Duration = Duration::from_secs(1);
 
@@ -32,32 +34,6 @@ pub(super) const LOSS_GRACE: Duration = Duration::from_secs(1);
 pub enum Input {
     /// Bytes to write.
     Data(Bytes),
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It exited with this status.
-    Exited(u32),
-    /// A signal ended it: its name without `SIG` (RFC 4254 section 6.10).
-    Signaled(String),
-    /// It was told to end and its end was not seen.
-    Unseen,
-    /// The server refused the exec request: nothing ran.
-    Refused,
-    /// The connection was lost: whether it finished is unknown.
-    Lost(String),
-}
-
-/// What is known of a command when its channel is closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// How it ended.
-    pub end: End,
-    /// A process that it left behind still held its output.
-    pub held_by_background: bool,
-    /// What was done to end it, if it was told to.
-    pub kill: Option<KillReport>,
 }
 
 /// A terminal for a command (RFC 4254 section 6.2).
@@ -87,8 +63,7 @@ impl Default for Terminal {
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) input: mpsc::Receiver<Input>,
-    /// Names of signals, without `SIG`.
-    pub(crate) signals: mpsc::Receiver<&'static str>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
 }
 
 /// Sends the exec request on an open channel. An error means that nothing was sent.
@@ -99,7 +74,7 @@ pub(crate) async fn start(
     terminal: Option<&Terminal>,
 ) -> Result<Started, ChannelError> {
     let connection = channels.connection();
-    // The order of requests is the order in which sshd starts them; `kill.rs` relies on it.
+    // The order of requests is the order in which sshd starts them; `ending/process_group.rs` relies on it.
     let order = connection.start_order().lock().await;
     if connection.is_closed() {
         return Err(ChannelError::Closed(connection.ended().await));
@@ -152,14 +127,14 @@ impl Started {
         stop: CancellationToken,
         mut sink: impl FnMut(Stream, &[u8]) + Send,
     ) -> Finished {
-        let mut progress = Progress::new(self.channels.round_trip());
+        let mut progress = ChannelProgress::new(self.channels.round_trip());
         let mut killing = Killing::No;
-        let mut last_signal = "";
+        let mut last_signal = Signal::Int;
         let id = self.running.as_ref().map_or(0, |running| running.id);
         {
             let feeding = write_input(&self.write, feed.input);
-            let helper = kill::by_helper(&self.channels, id);
-            let requests = kill::by_request(&self.write, &mut last_signal);
+            let helper = process_group::end(&self.channels, id);
+            let requests = ending::by_request(&self.write, &mut last_signal);
             let signalling = send_signals(&self.channels, id, &self.write, feed.signals);
             tokio::pin!(feeding, helper, requests, signalling);
             let (mut fed, mut signalled) = (false, false);
@@ -212,7 +187,7 @@ impl Started {
         self.finish(progress, report).await
     }
 
-    async fn finish(self, progress: Progress, kill: Option<KillReport>) -> Finished {
+    async fn finish(self, progress: ChannelProgress, kill: Option<KillReport>) -> Finished {
         let connection = Arc::clone(self.channels.connection());
         // Nobody reads any more, so nothing may wait for that.
         drop(self.read);
@@ -240,131 +215,6 @@ impl Started {
     }
 }
 
-/// How far the ending of a command has come.
-#[derive(PartialEq, Eq)]
-enum Killing {
-    /// Nobody asked for it.
-    No,
-    /// A helper is at work on the host.
-    ByHelper,
-    /// No helper could be had: signal requests go out.
-    ByRequest,
-    /// The helper has done what it could.
-    Done(KillReport),
-}
-
-/// What the channel has told so far.
-#[derive(Default)]
-pub(super) struct Progress {
-    pub(super) end: Option<End>,
-    pub(super) streams_ended: bool,
-    pub(super) closed: bool,
-    /// No message can come any more.
-    pub(super) drained: bool,
-    pub(super) timed_out: bool,
-    /// Silence after the status that means that a background process holds the streams.
-    quiet: Duration,
-    /// When the streams have been silent for long enough.
-    drain_until: Option<Instant>,
-    /// When even a background process that keeps writing is no longer listened to.
-    drain_longest: Option<Instant>,
-    /// When the end of a killed command is no longer waited for.
-    give_up_at: Option<Instant>,
-    /// How fast the output is read.
-    pub(super) pace: Pace,
-}
-
-impl Progress {
-    pub(super) fn new(round_trip: Option<Duration>) -> Self {
-        let quiet = round_trip.unwrap_or_default() * 2;
-        Self {
-            quiet: quiet.max(limits::STREAM_DRAIN),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn note(
-        &mut self,
-        message: Option<ChannelMsg>,
-        sink: &mut impl FnMut(Stream, &[u8]),
-    ) {
-        if let Some(ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. }) = message {
-            // sshd sends the status as soon as the process is gone; its last output may still be on the way.
-            let longest = self.drain_longest;
-            self.drain_until = longest.map(|longest| longest.min(Instant::now() + self.quiet));
-        }
-        match message {
-            Some(ChannelMsg::Data { data }) => {
-                self.pace.note(data.len());
-                sink(Stream::Stdout, &data);
-            }
-            Some(ChannelMsg::ExtendedData {
-                data,
-                ext: EXTENDED_DATA_STDERR,
-            }) => {
-                self.pace.note(data.len());
-                sink(Stream::Stderr, &data);
-            }
-            Some(ChannelMsg::ExitStatus { exit_status }) => self.ended(End::Exited(exit_status)),
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                self.ended(End::Signaled(signal_text(&signal_name)))
-            }
-            Some(ChannelMsg::Failure) if self.end.is_none() => self.ended(End::Refused),
-            Some(ChannelMsg::Eof) => self.streams_ended = true,
-            Some(ChannelMsg::Close) => {
-                self.streams_ended = true;
-                self.closed = true;
-            }
-            None => {
-                self.streams_ended = true;
-                self.closed = true;
-                self.drained = true;
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn ended(&mut self, end: End) {
-        self.end = Some(end);
-        let now = Instant::now();
-        self.drain_until = Some(now + self.quiet);
-        self.drain_longest = Some(now + limits::STREAM_DRAIN_MAX);
-    }
-
-    /// The exit status may come before or after the end of the streams; both make the end.
-    /// While the helper looks after a process group, its report is waited for too.
-    fn is_over(&self, killing: &Killing) -> bool {
-        if *killing == Killing::ByHelper {
-            return false;
-        }
-        self.has_ended()
-    }
-
-    /// Nothing more is to be expected.
-    pub(super) fn has_ended(&self) -> bool {
-        self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
-    }
-
-    /// Another message may be read now.
-    pub(super) fn reads(&self) -> bool {
-        !self.drained && self.pace.rests_until().is_none()
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match (self.drain_until, self.give_up_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-}
-
-pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Writes the input as the window allows, then the end of it. Errors mean that the channel is gone.
 async fn write_input(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<Input>) {
     while let Some(Input::Data(bytes)) = input.recv().await {
@@ -381,39 +231,25 @@ async fn send_signals(
     channels: &Arc<Channels>,
     id: u64,
     write: &ChannelWriteHalf<Msg>,
-    mut signals: mpsc::Receiver<&'static str>,
+    mut signals: mpsc::Receiver<Signal>,
 ) {
-    while let Some(name) = signals.recv().await {
-        if !kill::signal_by_helper(channels, id, name).await {
+    while let Some(signal) = signals.recv().await {
+        if !process_group::signal(channels, id, signal).await {
             // A failure means that the channel is gone, which the reader sees.
-            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal(name))).await;
+            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal.to_request())).await;
         }
     }
 }
 
-pub(super) fn signal(name: &'static str) -> Sig {
-    match name {
-        "INT" => Sig::INT,
-        "TERM" => Sig::TERM,
-        "HUP" => Sig::HUP,
-        "QUIT" => Sig::QUIT,
-        "KILL" => Sig::KILL,
-        "USR1" => Sig::USR1,
-        other => Sig::Custom(other.to_owned()),
-    }
-}
-
-/// The name of a signal as it stands in RFC 4254, without `SIG`. A server may send any text, and the name
-/// stands in a line of ours: what is no name becomes `unknown`.
-fn signal_text(signal: &Sig) -> String {
-    let Sig::Custom(name) = signal else {
-        return format!("{signal:?}");
-    };
-    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    let name = name.split('@').next().unwrap_or_default();
-    if (1..=SIGNAL_NAME_MAX_CHARS).contains(&name.len()) && name.chars().all(is_name) {
-        name.to_owned()
-    } else {
-        "unknown".to_owned()
-    }
+/// How far the ending of a command has come.
+#[derive(PartialEq, Eq)]
+pub(in crate::ssh) enum Killing {
+    /// Nobody asked for it.
+    No,
+    /// A helper is at work on the host.
+    ByHelper,
+    /// No helper could be had: signal requests go out.
+    ByRequest,
+    /// The helper has done what it could.
+    Done(KillReport),
 }

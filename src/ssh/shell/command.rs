@@ -10,16 +10,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::helper::{self, Look, Spared, Target};
-use super::{Background, Memory, Restored, Shell, note_state};
+use super::{Background, Restored, Shell, ShellCarryOver, note_state};
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::channel::Channels;
 use crate::ssh::command;
-use crate::ssh::exec::{self, End, Finished, Progress};
+use crate::ssh::ending::shell_command::{self, Look, Spared, Target};
+use crate::ssh::ending::{self, KillReport, Signal};
+use crate::ssh::exec::read_throttle::ReadThrottle;
+use crate::ssh::exec::{self, ChannelProgress, End, Finished};
 use crate::ssh::framing::{self, Event, FrameReader};
-use crate::ssh::kill::{self, KillReport};
-use crate::ssh::pace::Pace;
+use crate::ssh::timer::sleep_until_some;
 
 /// Time until a shell that did not seem to be at its command is looked at again.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
@@ -37,8 +38,8 @@ pub(crate) struct Work {
     pub(crate) sent: Box<dyn FnOnce() + Send>,
     /// Ends the command.
     pub(crate) stop: CancellationToken,
-    /// Signals for its processes, without `SIG`.
-    pub(crate) signals: mpsc::Receiver<&'static str>,
+    /// Signals for its processes.
+    pub(crate) signals: mpsc::Receiver<Signal>,
 }
 
 /// What became of it.
@@ -54,7 +55,7 @@ pub(crate) struct Done {
 /// What the streams have told so far.
 struct Turn<'a> {
     sink: &'a mut Sink,
-    memory: &'a Memory,
+    memory: &'a ShellCarryOver,
     children: &'a Spared,
     background: &'a mut Background,
     /// The shell tells its state behind the end.
@@ -87,7 +88,7 @@ impl Turn<'_> {
     fn note(
         &mut self,
         message: Option<ChannelMsg>,
-        progress: &mut Progress,
+        progress: &mut ChannelProgress,
         reader: &mut FrameReader,
     ) {
         progress.note(message, &mut |stream, bytes| {
@@ -111,7 +112,7 @@ enum Killing {
 
 impl Shell {
     /// Gives the shell what the last one had.
-    pub(crate) async fn restore(&mut self, memory: &Memory) -> Restored {
+    pub(crate) async fn restore(&mut self, memory: &ShellCarryOver) -> Restored {
         let Some(saved) = memory.saved() else {
             return Restored::Nothing;
         };
@@ -139,7 +140,7 @@ impl Shell {
     }
 
     /// Runs a command. After its end the shell takes the next, unless it has ended too.
-    pub(crate) async fn run(&mut self, work: Work, memory: &Memory) -> Done {
+    pub(crate) async fn run(&mut self, work: Work, memory: &ShellCarryOver) -> Done {
         let Work {
             command,
             mut sink,
@@ -157,8 +158,8 @@ impl Shell {
         sink: &mut Sink,
         sent: impl FnOnce(),
         stop: &CancellationToken,
-        signals: mpsc::Receiver<&'static str>,
-        memory: &Memory,
+        signals: mpsc::Receiver<Signal>,
+        memory: &ShellCarryOver,
     ) -> Done {
         let token = command::token();
         // Telling the state takes longer than most such commands.
@@ -167,7 +168,7 @@ impl Shell {
         let frame = self.dialect.frame(text, &token, tells_state);
         let background = std::mem::take(&mut self.background);
         self.reader.begin(&token, tells_state);
-        self.progress.pace = Pace::default();
+        self.progress.pace = ReadThrottle::default();
         sent();
         let target = Target {
             process: self.process,
@@ -182,17 +183,17 @@ impl Shell {
             ended: None,
             broken: false,
         };
-        let mut wires = Wires {
+        let mut io = ShellIo {
             channels: &self.channels,
             read: &mut self.read,
             write: &self.write,
             progress: &mut self.progress,
             reader: &mut self.reader,
         };
-        let (killing, wedged) = wires.carry(frame, &mut turn, stop, signals, target).await;
+        let (killing, wedged) = io.carry(frame, &mut turn, stop, signals, target).await;
         let ended = turn.ended;
         if ended.is_none() {
-            wires.reader.finish(&mut |event| turn.take(event));
+            io.reader.finish(&mut |event| turn.take(event));
         }
         let kill = match killing {
             Killing::Done(report) => Some(report),
@@ -247,7 +248,7 @@ impl Shell {
         }
         let destroyed = self.destroy().await;
         let unsure = KillReport {
-            signal: "KILL",
+            signal: Signal::Kill,
             gone: None,
         };
         let kill = match wedged {
@@ -273,32 +274,32 @@ fn finished(end: End, kill: Option<KillReport>) -> Finished {
 }
 
 /// The parts of a shell that carry a command.
-struct Wires<'a> {
+struct ShellIo<'a> {
     channels: &'a Arc<Channels>,
     read: &'a mut ChannelReadHalf,
     write: &'a ChannelWriteHalf<Msg>,
-    progress: &'a mut Progress,
+    progress: &'a mut ChannelProgress,
     reader: &'a mut FrameReader,
 }
 
-impl Wires<'_> {
+impl ShellIo<'_> {
     /// Until the command has ended, or the shell has, or neither will.
     async fn carry(
         &mut self,
         frame: Vec<u8>,
         turn: &mut Turn<'_>,
         stop: &CancellationToken,
-        signals: mpsc::Receiver<&'static str>,
+        signals: mpsc::Receiver<Signal>,
         target: Target,
     ) -> (Killing, Option<&'static str>) {
         let mut killing = Killing::No;
         let mut wedged = None;
         let mut give_up = None;
-        let mut last_signal = "";
+        let mut last_signal = Signal::Int;
         {
             let writing = self.write.data_bytes(frame);
-            let ending = helper::end(self.channels, target.clone());
-            let requests = kill::by_request(self.write, &mut last_signal);
+            let ending = shell_command::end(self.channels, target.clone());
+            let requests = ending::by_request(self.write, &mut last_signal);
             let at_signals = Signalling::default();
             let signalling = send_signals(self.channels, &target, self.write, signals, &at_signals);
             let looking = watch(self.channels, target.process);
@@ -320,7 +321,7 @@ impl Wires<'_> {
                     message = self.read.wait(), if self.progress.reads() => {
                         turn.note(message, self.progress, self.reader);
                     }
-                    () = exec::sleep_until_some(self.progress.pace.rests_until()), if self.progress.pace.rests_until().is_some() => {
+                    () = sleep_until_some(self.progress.pace.rests_until()), if self.progress.pace.rests_until().is_some() => {
                         self.progress.pace.rested();
                     }
                     _ = &mut writing, if !written => written = true,
@@ -343,7 +344,7 @@ impl Wires<'_> {
                         wedged = Some(why);
                         break;
                     }
-                    () = exec::sleep_until_some(deadline) => {
+                    () = sleep_until_some(deadline) => {
                         if self.progress.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
                             self.progress.timed_out = true;
                         }
@@ -378,7 +379,7 @@ async fn watch(channels: &Arc<Channels>, process: u32) -> &'static str {
     let mut suspected = false;
     loop {
         sleep(if suspected { SECOND_LOOK } else { pause }).await;
-        let why = match helper::look(channels, process).await {
+        let why = match shell_command::look(channels, process).await {
             Look::Idle => "it lost the command and waited for another",
             Look::Stopped => "it had been stopped",
             Look::Busy | Look::Unknown => {
@@ -412,14 +413,14 @@ async fn send_signals(
     channels: &Arc<Channels>,
     target: &Target,
     write: &ChannelWriteHalf<Msg>,
-    mut signals: mpsc::Receiver<&'static str>,
+    mut signals: mpsc::Receiver<Signal>,
     state: &Signalling,
 ) {
-    while let Some(name) = signals.recv().await {
+    while let Some(signal) = signals.recv().await {
         state.at_work.store(true, Ordering::Relaxed);
-        if !helper::signal(channels, target.clone(), name).await {
+        if !shell_command::signal(channels, target.clone(), signal).await {
             // A failure means that the channel is gone, which the reader sees.
-            let _ = timeout(limits::SEND_TIMEOUT, write.signal(exec::signal(name))).await;
+            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal.to_request())).await;
         }
         state.at_work.store(false, Ordering::Relaxed);
         state.done.notify_one();

@@ -4,16 +4,17 @@
 //! too. The script knows the shell's process instead, which the shell told when it started, and touches nothing
 //! unless that is a child of the same sshd as itself. Its targets are the descendants of the shell, without the
 //! processes that earlier commands have left in the background. SIGURG tells bash to give up the rest of the
-//! command ([`super::super::framing`]); every other shell ignores it.
+//! command (`framing`); every other shell ignores it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::timeout;
 
+use super::helper::{Report, see_off};
+use super::{KillReport, Signal};
 use crate::limits;
 use crate::ssh::channel::Channels;
 use crate::ssh::command::{quote, token};
-use crate::ssh::kill::{KillReport, Report, see_off};
 
 /// `$0` token, `$1` the shell, `$2` steps of 50 ms between the signals, `$3` `end`, `look` or a signal, `$4` whether
 /// the shell is to give up its command, then processes to spare. No single quote, backslash or exclamation mark.
@@ -48,17 +49,17 @@ const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 /// A shell's process, and the processes that its running command has not started. Those are told right behind the
 /// end of the command before, so they may come while this one runs: they are looked up when they are needed.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) process: u32,
-    pub(super) spared: Spared,
+pub(in crate::ssh) struct Target {
+    pub(in crate::ssh) process: u32,
+    pub(in crate::ssh) spared: Spared,
 }
 
 /// Children of a shell between two commands.
-pub(super) type Spared = Arc<Mutex<Vec<u32>>>;
+pub(in crate::ssh) type Spared = Arc<Mutex<Vec<u32>>>;
 
 /// What a shell is seen to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(in crate::ssh) enum Look {
     /// It runs a command.
     Busy,
     /// It waits for one.
@@ -70,34 +71,29 @@ pub(super) enum Look {
 }
 
 /// Ends the command: INT, TERM and KILL to its processes. Nothing comes back when no helper could do it.
-pub(super) async fn end(channels: &Arc<Channels>, target: Target) -> Option<KillReport> {
+pub(in crate::ssh) async fn end(channels: &Arc<Channels>, target: Target) -> Option<KillReport> {
     let is_last = |words: &str| words.starts_with("gone") || words == "left";
     let said = help(channels, &target, "end", true, is_last).await?;
-    let report = |signal, gone| {
-        Some(KillReport {
-            signal,
-            gone: Some(gone),
-        })
-    };
-    match said.as_str() {
-        "gone INT" => report("INT", true),
-        "gone TERM" => report("TERM", true),
-        "gone KILL" => report("KILL", true),
-        "left" => report("KILL", false),
-        _ => None,
-    }
+    KillReport::read(&said)
 }
 
 /// Sends one signal to the command's processes; one that ends also makes the shell give up the rest of the
 /// command. False when no helper could do it.
-pub(super) async fn signal(channels: &Arc<Channels>, target: Target, name: &'static str) -> bool {
-    let ends = !matches!(name, "USR1" | "USR2");
-    let said = help(channels, &target, name, ends, |words| words == "sent").await;
+pub(in crate::ssh) async fn signal(
+    channels: &Arc<Channels>,
+    target: Target,
+    signal: Signal,
+) -> bool {
+    let ends = signal.asks_to_end();
+    let said = help(channels, &target, signal.as_str(), ends, |words| {
+        words == "sent"
+    })
+    .await;
     said.as_deref() == Some("sent")
 }
 
 /// Looks at what the shell does.
-pub(super) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
+pub(in crate::ssh) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
     let target = Target {
         process,
         spared: Spared::default(),
@@ -115,7 +111,7 @@ pub(super) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
 async fn help(
     channels: &Arc<Channels>,
     target: &Target,
-    what: &'static str,
+    what: &str,
     gives_up: bool,
     is_last: fn(&str) -> bool,
 ) -> Option<String> {
@@ -151,7 +147,7 @@ async fn run(
     let mut lease = lease.await.ok()?;
     let order = connection.start_order().lock().await;
     let sent = lease.channel.exec(true, line).await;
-    // It counts among the commands while it lives: `kill.rs` relies on the order.
+    // It counts among the commands while it lives: [`super::process_group`] relies on the order.
     let running = connection.note_started(rand::random());
     drop(order);
     let mut report = Report::new(token);

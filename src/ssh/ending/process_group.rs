@@ -12,14 +12,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::Msg;
-use russh::{ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::channel::{ChannelError, Channels, Lease};
-use super::command::{quote, token};
-use super::connection::Running;
+use super::helper::{Report, see_off};
+use super::{KillReport, Signal};
 use crate::limits;
+use crate::ssh::channel::{ChannelError, Channels, Lease};
+use crate::ssh::command::{quote, token};
 
 /// `$0` token, `$1` number of commands that should be running, `$2` which of them (0: all), `$3` steps of
 /// 50 ms between the signals, `$4` one signal to send instead of all that. No single quote, backslash or exclamation mark: every login shell must read it.
@@ -63,20 +62,8 @@ const QUEUE_FOR: Duration = Duration::from_secs(60);
 /// way makes it wrong for a moment.
 const FIND_AGAIN_FOR: Duration = Duration::from_secs(6);
 const FIND_DELAY: Duration = Duration::from_millis(100);
-/// More than the helper ever says.
-const REPORT_MAX_BYTES: usize = 4096;
-
-/// What was done to end a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KillReport {
-    /// The last signal that was sent, without `SIG`.
-    pub signal: &'static str,
-    /// Whether the process group is gone, where that could be checked.
-    pub gone: Option<bool>,
-}
-
 /// Ends one command with a helper. Nothing comes back when no helper could do it: see [`by_request`].
-pub(crate) async fn by_helper(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
+pub(crate) async fn end(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
     match help_with(channels, id, Work::End { steps: STEPS }).await {
         Helped::Report(report) => Some(report),
         _ => None,
@@ -84,12 +71,8 @@ pub(crate) async fn by_helper(channels: &Arc<Channels>, id: u64) -> Option<KillR
 }
 
 /// Sends one signal with a helper; false when no helper could do it.
-pub(crate) async fn signal_by_helper(
-    channels: &Arc<Channels>,
-    id: u64,
-    name: &'static str,
-) -> bool {
-    let helped = help_with(channels, id, Work::Signal { name }).await;
+pub(crate) async fn signal(channels: &Arc<Channels>, id: u64, signal: Signal) -> bool {
+    let helped = help_with(channels, id, Work::Signal { signal }).await;
     matches!(helped, Helped::Sent)
 }
 
@@ -108,20 +91,6 @@ async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
             helped => return helped,
         }
         sleep(FIND_DELAY).await;
-    }
-}
-
-/// Ends one command by signal requests on its own channel, where the caller sees its end.
-pub(crate) async fn by_request(write: &ChannelWriteHalf<Msg>, last: &mut &'static str) {
-    for (signal, name) in [(Sig::INT, "INT"), (Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
-        *last = name;
-        if !matches!(
-            timeout(limits::SEND_TIMEOUT, write.signal(signal)).await,
-            Ok(Ok(()))
-        ) {
-            break;
-        }
-        sleep(limits::KILL_STEP).await;
     }
 }
 
@@ -148,14 +117,14 @@ enum Work {
     /// INT, TERM and KILL, so many steps apart.
     End { steps: u128 },
     /// One signal.
-    Signal { name: &'static str },
+    Signal { signal: Signal },
 }
 
 impl Work {
     fn arguments(self) -> String {
         match self {
             Self::End { steps } => steps.to_string(),
-            Self::Signal { name } => format!("0 {name}"),
+            Self::Signal { signal } => format!("0 {}", signal.as_str()),
         }
     }
 }
@@ -244,11 +213,11 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     let helped = match (found.ok().flatten().as_deref(), id) {
         (Some("stranger"), _) => Helped::Unavailable,
         (Some(said), Some(_)) if !said.starts_with("unsure") => {
-            let outcome = timeout(limits::KILL_TIMEOUT, report.outcome(&mut lease));
+            let outcome = timeout(limits::KILL_TIMEOUT, outcome(&mut report, &mut lease));
             outcome.await.unwrap_or(Helped::Unavailable)
         }
         (Some(said), None) if !said.starts_with("unsure") => Helped::Report(KillReport {
-            signal: "INT",
+            signal: Signal::Int,
             gone: None,
         }),
         (Some(_), _) => Helped::Unsure,
@@ -261,112 +230,16 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     helped
 }
 
-/// Waits until the host has told the helper's end. Until then sshd may count it among its children, and the next
-/// helper has to as well: two errors that cancel each other out would make it take one command for another.
-pub(super) async fn see_off(mut lease: Lease, running: Running, report: Report) {
-    let told = report.ended || {
-        let end = timeout(limits::KILL_TIMEOUT, wait_for_end(&mut lease));
-        end.await == Ok(true)
+/// The end of the helper's work, from its last words.
+async fn outcome(report: &mut Report, lease: &mut Lease) -> Helped {
+    let is_last = |said: &[String]| {
+        said.last()
+            .is_some_and(|words| words.starts_with("gone") || words == "left" || words == "sent")
     };
-    if told {
-        running.seen_to_end();
-    }
-    let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
-}
-
-/// False when the channel ends without telling it.
-async fn wait_for_end(lease: &mut Lease) -> bool {
-    while let Some(message) = lease.channel.wait().await {
-        if is_end(&message) {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether a message tells that the host has no process of a command any more, or never had one.
-pub(super) fn is_end(message: &ChannelMsg) -> bool {
-    matches!(
-        message,
-        ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. } | ChannelMsg::Failure
-    )
-}
-
-/// What the helper has written so far.
-pub(super) struct Report {
-    token: String,
-    text: Vec<u8>,
-    /// Its end came, maybe before its last words.
-    ended: bool,
-}
-
-impl Report {
-    pub(super) fn new(token: String) -> Self {
-        Self {
-            token,
-            text: Vec::new(),
-            ended: false,
-        }
-    }
-
-    /// The words behind the token, line by line. Anything else (a login banner) is not the helper's.
-    fn said(&self) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.text);
-        let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
-        let lines = complete
-            .lines()
-            .filter_map(|line| line.strip_prefix(self.token.as_str()));
-        lines.map(|words| words.trim().to_owned()).collect()
-    }
-
-    /// Reads until the condition holds; gives the last words then.
-    pub(super) async fn wait_for(
-        &mut self,
-        lease: &mut Lease,
-        done: impl Fn(&[String]) -> bool,
-    ) -> Option<String> {
-        loop {
-            let said = self.said();
-            if done(&said) {
-                return said.last().cloned();
-            }
-            let message = lease.channel.wait().await?;
-            self.ended |= is_end(&message);
-            match message {
-                ChannelMsg::Data { data } if self.text.len() + data.len() <= REPORT_MAX_BYTES => {
-                    self.text.extend_from_slice(&data);
-                }
-                ChannelMsg::Data { .. } | ChannelMsg::Failure | ChannelMsg::Close => return None,
-                _ => {}
-            }
-        }
-    }
-
-    async fn outcome(&mut self, lease: &mut Lease) -> Helped {
-        let is_last = |said: &[String]| {
-            said.last().is_some_and(|words| {
-                words.starts_with("gone") || words == "left" || words == "sent"
-            })
-        };
-        match self.wait_for(lease, is_last).await.as_deref() {
-            Some("gone INT") => Helped::Report(KillReport {
-                signal: "INT",
-                gone: Some(true),
-            }),
-            Some("gone TERM") => Helped::Report(KillReport {
-                signal: "TERM",
-                gone: Some(true),
-            }),
-            Some("gone KILL") => Helped::Report(KillReport {
-                signal: "KILL",
-                gone: Some(true),
-            }),
-            Some("sent") => Helped::Sent,
-            Some("left") => Helped::Report(KillReport {
-                signal: "KILL",
-                gone: Some(false),
-            }),
-            _ => Helped::Unavailable,
-        }
-    }
+    let report = match report.wait_for(lease, is_last).await.as_deref() {
+        Some("sent") => return Helped::Sent,
+        Some(words) => KillReport::read(words),
+        None => None,
+    };
+    report.map_or(Helped::Unavailable, Helped::Report)
 }

@@ -1,0 +1,146 @@
+//! The messages of a command's channel, up to its end.
+
+use std::time::Duration;
+
+use russh::ChannelMsg;
+use tokio::time::Instant;
+
+use super::Killing;
+use super::read_throttle::ReadThrottle;
+use crate::limits;
+use crate::output::Stream;
+use crate::ssh::ending::{KillReport, Signal};
+
+/// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
+const EXTENDED_DATA_STDERR: u32 = 1;
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this status.
+    Exited(u32),
+    /// A signal ended it.
+    Signaled(Signal),
+    /// It was told to end and its end was not seen.
+    Unseen,
+    /// The server refused the exec request: nothing ran.
+    Refused,
+    /// The connection was lost: whether it finished is unknown.
+    Lost(String),
+}
+
+/// What is known of a command when its channel is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// A process that it left behind still held its output.
+    pub held_by_background: bool,
+    /// What was done to end it, if it was told to.
+    pub kill: Option<KillReport>,
+}
+
+/// What the channel has told so far.
+#[derive(Default)]
+pub(in crate::ssh) struct ChannelProgress {
+    pub(in crate::ssh) end: Option<End>,
+    pub(in crate::ssh) streams_ended: bool,
+    pub(in crate::ssh) closed: bool,
+    /// No message can come any more.
+    pub(in crate::ssh) drained: bool,
+    pub(in crate::ssh) timed_out: bool,
+    /// Silence after the status that means that a background process holds the streams.
+    quiet: Duration,
+    /// When the streams have been silent for long enough.
+    drain_until: Option<Instant>,
+    /// When even a background process that keeps writing is no longer listened to.
+    drain_longest: Option<Instant>,
+    /// When the end of a killed command is no longer waited for.
+    pub(super) give_up_at: Option<Instant>,
+    /// How fast the output is read.
+    pub(in crate::ssh) pace: ReadThrottle,
+}
+
+impl ChannelProgress {
+    pub(in crate::ssh) fn new(round_trip: Option<Duration>) -> Self {
+        let quiet = round_trip.unwrap_or_default() * 2;
+        Self {
+            quiet: quiet.max(limits::STREAM_DRAIN),
+            ..Self::default()
+        }
+    }
+
+    pub(in crate::ssh) fn note(
+        &mut self,
+        message: Option<ChannelMsg>,
+        sink: &mut impl FnMut(Stream, &[u8]),
+    ) {
+        if let Some(ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. }) = message {
+            // sshd sends the status as soon as the process is gone; its last output may still be on the way.
+            let longest = self.drain_longest;
+            self.drain_until = longest.map(|longest| longest.min(Instant::now() + self.quiet));
+        }
+        match message {
+            Some(ChannelMsg::Data { data }) => {
+                self.pace.note(data.len());
+                sink(Stream::Stdout, &data);
+            }
+            Some(ChannelMsg::ExtendedData {
+                data,
+                ext: EXTENDED_DATA_STDERR,
+            }) => {
+                self.pace.note(data.len());
+                sink(Stream::Stderr, &data);
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => self.ended(End::Exited(exit_status)),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.ended(End::Signaled(Signal::from_server(&signal_name)))
+            }
+            Some(ChannelMsg::Failure) if self.end.is_none() => self.ended(End::Refused),
+            Some(ChannelMsg::Eof) => self.streams_ended = true,
+            Some(ChannelMsg::Close) => {
+                self.streams_ended = true;
+                self.closed = true;
+            }
+            None => {
+                self.streams_ended = true;
+                self.closed = true;
+                self.drained = true;
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn ended(&mut self, end: End) {
+        self.end = Some(end);
+        let now = Instant::now();
+        self.drain_until = Some(now + self.quiet);
+        self.drain_longest = Some(now + limits::STREAM_DRAIN_MAX);
+    }
+
+    /// The exit status may come before or after the end of the streams; both make the end.
+    /// While the helper looks after a process group, its report is waited for too.
+    pub(super) fn is_over(&self, killing: &Killing) -> bool {
+        if *killing == Killing::ByHelper {
+            return false;
+        }
+        self.has_ended()
+    }
+
+    /// Nothing more is to be expected.
+    pub(in crate::ssh) fn has_ended(&self) -> bool {
+        self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
+    }
+
+    /// Another message may be read now.
+    pub(in crate::ssh) fn reads(&self) -> bool {
+        !self.drained && self.pace.rests_until().is_none()
+    }
+
+    pub(in crate::ssh) fn deadline(&self) -> Option<Instant> {
+        match (self.drain_until, self.give_up_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Waiting for a moment that may not be set.
+
+use tokio::time::{Instant, sleep_until};
+
+/// Sleeps until the deadline; for ever without one.
+pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
