@@ -9,13 +9,13 @@ use crate::result;
 /// A PNG of one red pixel.
 pub(crate) const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
-/// A WAV file without a sample.
+/// A WAV file without samples.
 pub(crate) const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
-/// How long a client may keep a list.
+/// Time for which a client may cache a list.
 const TTL: (&str, u64) = ("ttlMs", 60_000);
 
-/// A result that may be kept.
+/// A result that a client may cache.
 fn cacheable(mut result: Value) -> Value {
     result[TTL.0] = TTL.1.into();
     result["cacheScope"] = "public".into();

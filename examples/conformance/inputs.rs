@@ -1,5 +1,5 @@
-//! Tools that need the client's answer before they can end (SEP-2322): they return what they ask for, and are
-//! called again with it.
+//! Tools that need input from the client (SEP-2322): the first result asks, and the client repeats the call with
+//! its answer.
 
 use hmac::{Hmac, Mac};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, InputRequiredResult};
@@ -9,7 +9,7 @@ use sha1::Sha1;
 use crate::tools::text;
 use crate::{Context, read};
 
-/// What the state that clients carry is signed with. A fixture's, not a secret.
+/// Signs the state that clients carry. A fixture, not a secret.
 const KEY: &[u8] = b"conformance fixture";
 
 const NAME: &str = "What is your name?";
@@ -49,7 +49,7 @@ fn ask(requests: Value, state: Option<&str>) -> Result<CallToolResponse, ErrorDa
     Ok(required(requests, state.map(signed))?.into())
 }
 
-/// A state that only this program can have made.
+/// A state with a signature, so that a forged state is detected.
 fn signed(state: &str) -> String {
     let mut mac =
         Hmac::<Sha1>::new_from_slice(KEY).unwrap_or_else(|_| unreachable!("any length will do"));
@@ -73,14 +73,14 @@ fn verified(request: &CallToolRequestParams, expected: &str) -> Result<(), Error
     }
 }
 
-/// Serves these tools; none for another tool.
+/// Serves these tools; `None` for any other tool.
 pub(crate) fn call(
     request: &CallToolRequestParams,
     context: &Context,
 ) -> Option<Result<CallToolResponse, ErrorData>> {
     let tool = request.name.strip_prefix("test_input_required_result_")?;
     let responses = request.input_responses.clone().unwrap_or_default();
-    // An answer has the form that was asked for, or it is none.
+    // An answer of another form counts as missing.
     let content = |key: &str, field: &str| -> Option<Value> {
         let value = responses.get(key)?.get("content")?.get(field)?;
         (!value.is_null()).then(|| value.clone())
@@ -143,7 +143,7 @@ pub(crate) fn call(
     })
 }
 
-/// Asks only for what the client can do.
+/// Requests only input of kinds that the client supports.
 fn capabilities(context: &Context) -> Result<CallToolResponse, ErrorData> {
     let declared = crate::tools::meta(context);
     let declared = &declared["io.modelcontextprotocol/clientCapabilities"];

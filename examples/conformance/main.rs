@@ -1,10 +1,10 @@
-//! The daemon's HTTP layer around the fixtures that MCP's official conformance suite asks for.
+//! The daemon's HTTP layer around the fixtures of MCP's official conformance suite.
 //!
-//! The product offers tools only; prompts, resources, sampling and the rest are not its business. That they would
-//! pass through its transports, guard and limits unharmed is what this shows. `scripts/conformance` runs the suite
-//! against it, and against the product itself.
+//! The program itself offers tools only. This example adds prompts, resources, sampling and all other features, and
+//! shows that they pass the daemon's transports, guard and limits unharmed. `tests/conformance` runs the suite
+//! against this example and against the program.
 //!
-//! `cargo run --example conformance` prints the address on stderr and serves until it is killed.
+//! `cargo run --example conformance` prints the address on stderr and serves until killed.
 
 #![expect(
     deprecated,
@@ -30,13 +30,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// A fixture as the type that rmcp wants.
+/// Converts a fixture to rmcp's type.
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
     serde_json::from_value(value)
         .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
-/// The same for a whole result, which says that it is one.
+/// Converts a fixture to a complete result.
 fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
     value["resultType"] = "complete".into();
     read(value)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::content::{PNG, WAV};
 use crate::{Context, inputs, read, result};
 
-/// Time between two notifications, as the suite wants it.
+/// Time between two notifications, as the suite requires.
 const STEP: Duration = Duration::from_millis(50);
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -71,7 +71,7 @@ pub(crate) fn list() -> Value {
     json!({"tools": tools, "ttlMs": 60_000, "cacheScope": "public"})
 }
 
-/// Every keyword that must come through a list unharmed.
+/// A schema with every keyword that must survive the list unchanged.
 fn schema_2020_12() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -162,7 +162,7 @@ pub(crate) async fn call(
         )?
         .into()),
         "test_logging_tool" => {
-            // Only to clients that have asked for it.
+            // Only for clients that requested log messages.
             if !meta(context)["io.modelcontextprotocol/logLevel"].is_null() {
                 log(context, "logged").await;
             }
@@ -181,7 +181,7 @@ fn embedded(uri: &str, mime: &str, text: &str) -> Value {
 
 async fn log(context: &Context, text: &str) {
     if let Ok(message) = read(json!({"level": "info", "data": text})) {
-        // A client that has gone misses it.
+        // A client that has left misses the notification.
         let _ = context.peer.notify_logging_message(message).await;
     }
 }
@@ -200,7 +200,7 @@ async fn with_progress(context: &Context) -> Result<CallToolResponse, ErrorData>
     for progress in [0, 50, 100] {
         if !token.is_null() {
             let step = read(json!({"progressToken": token, "progress": progress, "total": 100}))?;
-            // A client that has gone misses it.
+            // A client that has left misses the notification.
             let _ = context.peer.notify_progress(step).await;
         }
         tokio::time::sleep(STEP).await;

@@ -1,8 +1,11 @@
 //! Commands and snippets: those of the README run, or are marked with the reason why not; JSON parses.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use super::markdown::{documents, read, split};
+use regex::Regex;
+
+use super::markdown::{documents, first_cells, read, section, split};
 
 /// How a command of the README is covered.
 enum Covered {
@@ -73,12 +76,13 @@ fn every_command_of_the_readme_is_run_or_marked() {
     for (command, covered) in &COMMANDS {
         match covered {
             Marked(reason) => assert!(!reason.is_empty(), "{command}"),
-            Run(arguments) => run(command, arguments),
+            Run(arguments) => drop(run(arguments)),
         }
     }
 }
 
-fn run(command: &str, arguments: &[&str]) {
+/// The output of the program with these arguments, which must succeed.
+fn run(arguments: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_mcp-ssh-sessions"))
         .args(arguments)
@@ -92,7 +96,36 @@ fn run(command: &str, arguments: &[&str]) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
-    assert!(output.status.success(), "{command}: {stdout}{stderr}");
+    assert!(output.status.success(), "{arguments:?}: {stdout}{stderr}");
+    stdout.into_owned()
+}
+
+#[test]
+fn the_options_table_is_that_of_the_program() {
+    let help = run(&["--help"]);
+    let option = Regex::new(r"(?m)^ +(?:-\w, )?(--[a-z-]+) <").unwrap();
+    let offered: BTreeSet<_> = option
+        .captures_iter(&help)
+        .map(|captures| captures[1].to_owned())
+        .collect();
+    let daemon = read("docs/daemon.md");
+    let table = section(&daemon, "## Options");
+    let listed = first_cells(table)
+        .into_iter()
+        .filter_map(|cell| cell.split(' ').next());
+    assert_eq!(
+        listed.map(str::to_owned).collect::<BTreeSet<_>>(),
+        offered,
+        "docs/daemon.md"
+    );
+    let variable = Regex::new(r"\[env: (\w+)=").unwrap();
+    for captures in variable.captures_iter(&help) {
+        assert!(
+            table.contains(&format!("`{}`", &captures[1])),
+            "{}",
+            &captures[1]
+        );
+    }
 }
 
 #[test]
