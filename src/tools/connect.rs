@@ -6,10 +6,10 @@ use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::connect_record::ConnectRecord;
 use super::error::ToolError;
-use super::record::{self, ConnectRecord};
 use super::tool::{Call, Hints, Tool};
-use super::{parameters, schema};
+use super::{parameters, record, schema};
 use crate::actors::request::ConnectRequest;
 use crate::limits;
 use crate::ssh::credentials::{Credentials, Secret};

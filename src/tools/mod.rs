@@ -12,6 +12,7 @@ mod args;
 mod catalog;
 mod command_result;
 mod connect;
+mod connect_record;
 mod disconnect;
 mod download;
 mod error;

@@ -2,15 +2,12 @@
 //!
 //! [`Record::text`] sees nothing but the record, so the text cannot say anything that the record lacks.
 
-mod connect;
-
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) use self::connect::ConnectRecord;
 use super::error::ToolError;
 use crate::error::ErrorCode;
 use crate::text::visible_line;

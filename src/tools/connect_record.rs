@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{LINE_MAX_CHARS, Notes, Record, millis};
+use super::record::{LINE_MAX_CHARS, Notes, Record, millis};
 use crate::actors::report::ConnectReport;
 use crate::text::visible_line;
 
@@ -18,7 +18,7 @@ struct HostKeyRecord {
 /// A session that is connected.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::tools) struct ConnectRecord {
+pub(super) struct ConnectRecord {
     session: String,
     state: String,
     host: String,
