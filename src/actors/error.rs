@@ -8,6 +8,7 @@ use super::session::StateName;
 use crate::error::{ErrorCode, Fate};
 use crate::ssh::channel::ChannelError;
 use crate::ssh::command::CommandError;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 use crate::ssh::shell::OpenError;
 use crate::ssh::transfer::TransferFailure;
@@ -162,7 +163,7 @@ pub enum SessionError {
     #[error(
         "the connection was lost before the command was sent ({0}); it did not run; call again"
     )]
-    LostBeforeSend(String),
+    LostBeforeSend(Disconnect),
     /// The session ended while the call was under way.
     #[error("session {name} was ended while the call was under way")]
     Ended {

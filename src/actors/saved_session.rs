@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::ssh::auth::AuthMethod;
+use crate::ssh::auth::method::AuthMethod;
 use crate::ssh::error::SshError;
 use crate::ssh::resolve::ResolveRequest;
 use crate::ssh::target::Target;

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::Connection;
-use super::error;
+use super::disconnect::Disconnect;
 use crate::limits;
 
 /// Channels opened ahead while there is something to do: one for the next command, and one that is kept for
@@ -40,7 +40,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub enum ChannelError {
     /// The connection ended before a channel was open: nothing was sent.
     #[error("the connection ended: {0}")]
-    Closed(String),
+    Closed(Disconnect),
     /// The server opens no session channel at all.
     #[error(
         "the server refuses session channels ({0}); the account may not be allowed to run commands"
@@ -444,7 +444,7 @@ impl Channels {
                     pool.failure = Some(ChannelError::Refused(format!("{reason:?}")));
                 }
             }
-            Err(error) => pool.failure = Some(ChannelError::Closed(error::reason(&error))),
+            Err(error) => pool.failure = Some(ChannelError::Closed(Disconnect::from(&error))),
         }
         false
     }

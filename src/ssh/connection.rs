@@ -9,9 +9,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
-use super::auth::AuthMethod;
-use super::error::{self, HandlerError, SshError};
+use super::auth::method::AuthMethod;
+use super::disconnect::{Disconnect, ServerMessage};
+use super::error::{HandlerError, SshError};
 use super::host_keys::{KnownHosts, NOT_RECORDED, Verdict};
+use super::peer_text::one_line;
 use crate::limits;
 
 /// The host key that was accepted.
@@ -31,9 +33,6 @@ impl HostKeyFact {
         self.source != NOT_RECORDED
     }
 }
-
-/// Begins the reason of a link that the server ended with a message, which follows.
-pub const SERVER_DISCONNECTED: &str = "the server disconnected";
 
 /// The host key that a session was opened with: the only one that a reconnect takes.
 pub type PinnedKey = PublicKey;
@@ -66,7 +65,7 @@ pub struct ConnectionFacts {
 pub struct Connection {
     handle: Handle<ClientHandler>,
     facts: ConnectionFacts,
-    ended: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<Option<Disconnect>>,
     /// Cuts the stream when the connection is dropped, even if the peer takes no more bytes.
     _cut: DropGuard,
     /// Held while an exec request goes out, so that their order is known: see `ending/process_group.rs`.
@@ -89,7 +88,7 @@ impl Connection {
     pub(crate) fn new(
         handle: Handle<ClientHandler>,
         facts: ConnectionFacts,
-        ended: watch::Receiver<Option<String>>,
+        ended: watch::Receiver<Option<Disconnect>>,
         cut: DropGuard,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -116,18 +115,18 @@ impl Connection {
     }
 
     /// Waits for the end of the link and tells why it ended.
-    pub async fn ended(&self) -> String {
+    pub async fn ended(&self) -> Disconnect {
         self.watch_end().await
     }
 
     /// The same without keeping the connection alive.
-    pub fn watch_end(&self) -> impl Future<Output = String> + Send + 'static {
+    pub fn watch_end(&self) -> impl Future<Output = Disconnect> + Send + 'static {
         let mut ended = self.ended.clone();
         async move {
             match ended.wait_for(Option::is_some).await {
-                Ok(reason) => reason.clone().unwrap_or_default(),
+                Ok(reason) => reason.clone().unwrap_or(Disconnect::ClosedHere),
                 // The sender lives in the handler; russh drops it with the connection's task.
-                Err(_) => "the connection was closed".to_owned(),
+                Err(_) => Disconnect::ClosedHere,
             }
         }
     }
@@ -198,7 +197,7 @@ pub(crate) struct ClientHandler {
     /// Boxed, because russh moves its handler through four futures, and each keeps the room.
     check: Box<HostKeyCheck>,
     seen: watch::Sender<Seen>,
-    ended: watch::Sender<Option<String>>,
+    ended: watch::Sender<Option<Disconnect>>,
 }
 
 /// What the handshake showed, for the dialler to read when it is over.
@@ -223,7 +222,7 @@ pub(crate) struct HostKeyCheck {
 /// The two ends that the dialler keeps of a handler.
 pub(crate) struct HandlerEnds {
     pub(crate) seen: watch::Receiver<Seen>,
-    pub(crate) ended: watch::Receiver<Option<String>>,
+    pub(crate) ended: watch::Receiver<Option<Disconnect>>,
 }
 
 impl ClientHandler {
@@ -270,7 +269,7 @@ impl client::Handler for ClientHandler {
             .trim()
             .to_owned();
         self.seen
-            .send_modify(|seen| seen.server_version = error::quoted(&version));
+            .send_modify(|seen| seen.server_version = one_line(&version));
         Ok(())
     }
 
@@ -280,7 +279,7 @@ impl client::Handler for ClientHandler {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         self.seen
-            .send_modify(|seen| seen.auth_banner = Some(error::quoted(banner)));
+            .send_modify(|seen| seen.auth_banner = Some(one_line(banner)));
         Ok(())
     }
 
@@ -288,18 +287,15 @@ impl client::Handler for ClientHandler {
         &mut self,
         reason: DisconnectReason<HandlerError>,
     ) -> Result<(), HandlerError> {
-        let text = match &reason {
+        let (ended, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                format!("{SERVER_DISCONNECTED}: {}", error::quoted(&info.message))
+                let message = ServerMessage::new(info.reason_code as u32, &info.message);
+                (Disconnect::ByServer(message), Ok(()))
             }
-            DisconnectReason::Error(HandlerError::Russh(error)) => error::reason(error),
-            DisconnectReason::Error(HandlerError::Verdict(error)) => error.to_string(),
+            DisconnectReason::Error(error) => (handler_end(&error), Err(error)),
         };
-        self.ended.send_replace(Some(text));
-        match reason {
-            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
-            DisconnectReason::Error(error) => Err(error),
-        }
+        self.ended.send_replace(Some(ended));
+        result
     }
 
     // A server has no business opening channels to this client: nothing was forwarded. russh accepts by
@@ -378,6 +374,14 @@ impl client::Handler for ClientHandler {
         _session: &mut Session,
     ) -> Result<(), HandlerError> {
         Ok(())
+    }
+}
+
+/// Why a connection whose handler failed with this error ended.
+fn handler_end(error: &HandlerError) -> Disconnect {
+    match error {
+        HandlerError::Russh(error) => error.into(),
+        HandlerError::Verdict(error) => Disconnect::HostKeyRefused(error.to_string()),
     }
 }
 

@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
 use super::auth;
+use super::auth::failure::AuthFailure;
+use super::auth::method::AuthMethod;
 use super::connection::{
     ClientHandler, Connection, ConnectionFacts, HandlerEnds, HostKeyCheck, HostKeyFact,
 };
 use super::credentials::Credentials;
+use super::disconnect::Disconnect;
 use super::environment;
 use super::error::{self, Phase, SshError};
 use super::host_keys::{HostKeyPolicy, KnownHosts, order_host_key_algorithms};
@@ -215,7 +218,7 @@ impl Dialer {
         let method = clock
             .run(Phase::Authentication, limits::AUTH_TIMEOUT, authenticate)
             .await?;
-        let method = method.map_err(|failure| failure.with_end(&ends))?;
+        let method = method.map_err(|failure| login_failed(failure, &ends))?;
         Ok(Connection::new(
             handle,
             facts(host, method, &ends)?,
@@ -290,16 +293,24 @@ fn client_config(
     })
 }
 
+/// A failed login, with the connection's own reason for its end where it has one.
+fn login_failed(mut failure: AuthFailure, ends: &HandlerEnds) -> SshError {
+    if let Some(reason) = ends.ended.borrow().clone() {
+        failure.hung_up = Some(reason);
+    }
+    SshError::Auth(Box::new(failure))
+}
+
 fn facts(
     host: ResolvedHost,
-    auth: auth::AuthMethod,
+    auth: AuthMethod,
     ends: &HandlerEnds,
 ) -> Result<ConnectionFacts, SshError> {
     let seen = ends.seen.borrow().clone();
     let Some((host_key, public_key)) = seen.host_key else {
-        return Err(SshError::Lost(
-            "the connection ended before its host key was judged".to_owned(),
-        ));
+        return Err(SshError::Lost(Disconnect::Defect(
+            "the connection ended before its host key was judged",
+        )));
     };
     Ok(ConnectionFacts {
         host: host.host_name,

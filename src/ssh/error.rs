@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::auth::AuthFailure;
+use super::auth::failure::AuthFailure;
 use super::auth::key_file::KeyFileError;
+use super::disconnect::Disconnect;
 use super::host_keys::{HostKeyRefusal, RefusalKind};
+use super::peer_text::one_line;
 use super::resolve::ResolveError;
 use super::target::TargetError;
 use crate::error::ErrorCode;
@@ -92,8 +94,8 @@ pub enum SshError {
         host: String,
         /// TCP port.
         port: u16,
-        /// What happened.
-        reason: String,
+        /// Why the handshake ended.
+        reason: Disconnect,
     },
     /// Both sides have no algorithm in common.
     #[error("{host}: no common {kind} algorithm; ours: {ours}; the server's: {theirs}; {hint}")]
@@ -128,14 +130,14 @@ pub enum SshError {
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     /// The server refused every credential.
-    #[error(transparent)]
-    Auth(#[from] AuthFailure),
+    #[error("{0}")]
+    Auth(Box<AuthFailure>),
     /// The server refuses session channels.
     #[error("{0}")]
     ChannelRefused(String),
     /// The connection was lost.
     #[error("connection lost: {0}")]
-    Lost(String),
+    Lost(Disconnect),
 }
 
 impl From<HostKeyRefusal> for SshError {
@@ -216,12 +218,12 @@ pub(crate) fn from_handshake(error: HandlerError, host: &str, port: u16) -> SshE
             hint: algorithm_hint(&theirs),
             kind: format!("{kind:?}").to_lowercase(),
             ours: ours.join(","),
-            theirs: quoted(&theirs.join(",")),
+            theirs: one_line(&theirs.join(",")),
         },
         other => SshError::Handshake {
             host: host.to_owned(),
             port,
-            reason: reason(&other),
+            reason: Disconnect::from(&other),
         },
     }
 }
@@ -236,27 +238,4 @@ fn algorithm_hint(theirs: &[String]) -> &'static str {
     } else {
         "allow one of the server's algorithms in ssh_config, or update the server"
     }
-}
-
-/// russh's error in the words of somebody who never saw russh.
-pub(crate) fn reason(error: &russh::Error) -> String {
-    match error {
-        russh::Error::HUP | russh::Error::Disconnect => {
-            "the server closed the connection".to_owned()
-        }
-        russh::Error::KeepaliveTimeout => "the server stopped answering keepalives".to_owned(),
-        russh::Error::Version => {
-            "the server does not speak SSH 2 (its banner is not an SSH one)".to_owned()
-        }
-        russh::Error::SendError | russh::Error::RecvError => "the connection is closed".to_owned(),
-        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection".to_owned()
-        }
-        other => quoted(&other.to_string()),
-    }
-}
-
-/// A peer's text for one of our one-line messages: control characters visible, length bounded.
-pub(crate) fn quoted(text: &str) -> String {
-    super::text::visible(text, crate::limits::QUOTED_TEXT_MAX_CHARS)
 }

@@ -5,7 +5,8 @@
 //! `%`, and no way out of a directory, since `UserKnownHostsFile` may put a host name into a path.
 
 use crate::limits::TARGET_MAX_BYTES;
-use crate::ssh::text::{is_invisible, quoted};
+use crate::ssh::peer_text::in_quotes;
+use crate::text::is_unseen;
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -129,7 +130,7 @@ pub fn check_host(host: &str) -> Result<(), TargetError> {
         HOST_REFUSED.contains(character) || character.is_whitespace()
     })?;
     if host.starts_with('/') || host.split('/').any(|segment| segment == "..") {
-        return Err(TargetError::Path(quoted(host)));
+        return Err(TargetError::Path(in_quotes(host)));
     }
     Ok(())
 }
@@ -159,7 +160,7 @@ pub fn check_username(username: &str) -> Result<(), TargetError> {
 /// Refuses port 0, which no server listens on.
 pub fn check_port(port: Option<u16>) -> Result<(), TargetError> {
     match port {
-        Some(0) => Err(TargetError::Port(quoted("0"))),
+        Some(0) => Err(TargetError::Port(in_quotes("0"))),
         _ => Ok(()),
     }
 }
@@ -174,7 +175,7 @@ fn check_length(part: TargetPart, text: &str) -> Result<(), TargetError> {
 
 fn check_edges(part: TargetPart, text: &str) -> Result<(), TargetError> {
     check_length(part, text)?;
-    let value = || quoted(text);
+    let value = || in_quotes(text);
     match text.as_bytes().first() {
         None => Err(TargetError::Empty(part)),
         Some(b'-') => Err(TargetError::LeadingDash {
@@ -190,7 +191,7 @@ fn refuse_characters(
     text: &str,
     refused: impl Fn(char) -> bool,
 ) -> Result<(), TargetError> {
-    let never = |character: char| character.is_control() || is_invisible(character);
+    let never = |character: char| character.is_control() || is_unseen(character);
     match text.chars().find(|&c| never(c) || refused(c)) {
         Some(character) => Err(character_error(part, text, character)),
         None => Ok(()),
@@ -200,8 +201,8 @@ fn refuse_characters(
 fn character_error(part: TargetPart, text: &str, character: char) -> TargetError {
     TargetError::Character {
         part,
-        value: quoted(text),
-        character: quoted(&character.to_string()),
+        value: in_quotes(text),
+        character: in_quotes(&character.to_string()),
     }
 }
 
@@ -210,7 +211,7 @@ fn check_v6(host: &str) -> Result<(), TargetError> {
     let (address, scope) = host.split_once('%').unwrap_or((host, "0"));
     let scope_fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if address.parse::<Ipv6Addr>().is_err() || scope.is_empty() || !scope.chars().all(scope_fits) {
-        return Err(TargetError::Address(quoted(host)));
+        return Err(TargetError::Address(in_quotes(host)));
     }
     Ok(())
 }
@@ -276,7 +277,7 @@ fn url_username(userinfo: &str) -> Result<String, TargetError> {
 
 fn url_error(value: &str, why: &'static str) -> TargetError {
     TargetError::Url {
-        value: quoted(value),
+        value: in_quotes(value),
         why,
     }
 }
@@ -308,7 +309,7 @@ fn hex_byte(high: u8, low: u8) -> Option<u8> {
 /// `host`, `host:port`, `[host]`, `[host]:port` or an IPv6 address without brackets.
 fn split_port(text: &str) -> Result<(&str, Option<u16>), TargetError> {
     if let Some(inside) = text.strip_prefix('[') {
-        let unclosed = || TargetError::Address(quoted(text));
+        let unclosed = || TargetError::Address(in_quotes(text));
         let (host, after) = inside.split_once(']').ok_or_else(unclosed)?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((host, Some(parse_port(port)?))),
@@ -328,7 +329,7 @@ fn parse_port(text: &str) -> Result<u16, TargetError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(port) if digits && port != 0 => Ok(port),
-        _ => Err(TargetError::Port(quoted(text))),
+        _ => Err(TargetError::Port(in_quotes(text))),
     }
 }
 

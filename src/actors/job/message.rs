@@ -5,6 +5,7 @@ use std::time::Duration;
 use ractor::RpcReplyPort;
 
 use crate::ssh::channel::ChannelError;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::exec::Finished;
 use crate::ssh::shell::OpenError;
 use crate::ssh::transfer::{Summary, TransferFailure};
@@ -36,7 +37,7 @@ pub(crate) enum JobMessage {
 #[derive(Debug)]
 pub(crate) enum TaskEnd {
     /// The link was dead before the request went out: it may be sent over another one.
-    NotSent(String),
+    NotSent(Disconnect),
     /// No channel could be had.
     NoChannel(ChannelError),
     /// It was given up before it was sent.

@@ -35,6 +35,7 @@ use crate::limits;
 use crate::metrics::{self, CommandOutcome, CommandTool};
 use crate::output::Stream;
 use crate::ssh::command::{self, CommandLine};
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::{KillReport, Signal};
 use crate::ssh::exec::{End, Finished, Input, Terminal};
 use crate::store::SessionName;
@@ -237,7 +238,7 @@ impl JobState {
 
     /// Gives an unsent command back to the session, once; tells the error when that was done before. One that
     /// was handed over already has a name that its caller knows, so it ends under that name.
-    fn requeue(&mut self, reason: String) -> Option<Result<CommandReport, SessionError>> {
+    fn requeue(&mut self, reason: Disconnect) -> Option<Result<CommandReport, SessionError>> {
         if self.exec.sent_before || self.handed_over || self.stop.is_cancelled() {
             return Some(Err(SessionError::LostBeforeSend(reason)));
         }
@@ -346,7 +347,7 @@ impl JobState {
         } else {
             words
         };
-        Some(crate::ssh::error::quoted(words))
+        Some(crate::ssh::peer_text::one_line(words))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Fate;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::{KillReport, Signal};
 use crate::ssh::shell::Background;
 
@@ -42,7 +43,7 @@ pub enum Outcome {
     /// It runs on.
     Running,
     /// The link was lost: whether it finished is unknown.
-    ConnectionLost(String),
+    ConnectionLost(Disconnect),
 }
 
 impl Outcome {

@@ -13,6 +13,7 @@ use super::message::{JobMessage, TaskEnd};
 use super::record::JobRecord;
 use crate::actors::shell::{Served, ShellMessage, ShellWork};
 use crate::ssh::channel::{ChannelError, Channels};
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::Signal;
 use crate::ssh::exec::{self, Feed, Input, Terminal};
 use crate::ssh::shell::{OpenError, Work};
@@ -98,7 +99,7 @@ impl Task {
             Ok(Served::NoShell(error)) => TaskEnd::NoShell(error),
             Ok(Served::GivenUp) => TaskEnd::GivenUp,
             Err(_) if self.record.is_sent() => TaskEnd::Failed,
-            Err(_) => TaskEnd::NotSent("the shell had ended".to_owned()),
+            Err(_) => TaskEnd::NotSent(Disconnect::Channel("the shell had ended")),
         }
     }
 

@@ -12,6 +12,7 @@ use super::message::SessionMessage;
 use crate::actors::saved_session::resolve_request;
 use crate::ssh::connection::Connection;
 use crate::ssh::dial::{DialRequest, Dialer};
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 
 /// Starts a dial, which sends [`SessionMessage::Dialed`] when it ends. Aborting the task ends its `ssh -G` and its
@@ -91,9 +92,9 @@ impl Drop for DialReport {
     /// The report of an aborted task is late; only the report of a task that panicked changes the state.
     fn drop(&mut self) {
         if !self.is_sent {
-            self.send(Err(SshError::Lost(
-                "the dial failed inside this program".to_owned(),
-            )));
+            self.send(Err(SshError::Lost(Disconnect::Defect(
+                "the dial failed inside this program",
+            ))));
         }
     }
 }

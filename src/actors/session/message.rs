@@ -10,6 +10,7 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::report::SessionStatus;
 use crate::actors::request::{ConnectReply, ConnectRequest, QueuedExec, QueuedTransfer};
 use crate::ssh::connection::Connection;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 
 /// Requests are imperative and end in a reply port; events are past tense and have none.
@@ -63,7 +64,7 @@ pub(crate) enum SessionMessage {
         /// The connection's generation.
         generation: u64,
         /// Why.
-        reason: String,
+        reason: Disconnect,
     },
     /// The delay before the next dial is over.
     RetryDue {

@@ -36,6 +36,7 @@ use super::request::{ConnectReply, ConnectRequest, QueuedExec};
 use super::supervisor::message::SupervisorMessage;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::dial::Dialer;
+use crate::ssh::disconnect::Disconnect;
 use crate::store::{SessionName, SessionSpec};
 
 /// Runs one named session.
@@ -211,7 +212,7 @@ impl SessionState {
         self.serve(admitted).await;
     }
 
-    async fn connection_lost(&mut self, generation: u64, reason: String) {
+    async fn connection_lost(&mut self, generation: u64, reason: Disconnect) {
         let calls_wait = self.work.has_callers();
         self.advance(Event::ConnectionLost {
             generation,

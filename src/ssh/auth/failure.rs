@@ -4,8 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::ssh::connection::{HandlerEnds, SERVER_DISCONNECTED};
-use crate::ssh::error::SshError;
+use crate::ssh::disconnect::Disconnect;
 
 /// The server refused every credential that could be offered, or the link broke before it had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -19,21 +18,13 @@ pub struct AuthFailure {
     /// Methods that the server would still take, if it said so.
     pub server_allows: Vec<&'static str>,
     /// The server ended the connection: it counts tries, or the link broke.
-    pub hung_up: Option<String>,
+    pub hung_up: Option<Disconnect>,
 }
 
 impl AuthFailure {
     /// A link that broke in the middle may work the next time; a refusal will not change by itself.
     pub fn is_permanent(&self) -> bool {
-        self.hung_up.as_deref().is_none_or(is_refusal)
-    }
-
-    /// Completes the failure with the connection's own news of its end.
-    pub(crate) fn with_end(mut self, ends: &HandlerEnds) -> SshError {
-        if let Some(reason) = ends.ended.borrow().clone() {
-            self.hung_up = Some(reason);
-        }
-        SshError::Auth(self)
+        self.hung_up.as_ref().is_none_or(is_refusal)
     }
 
     fn next_step(&self) -> &'static str {
@@ -43,16 +34,16 @@ impl AuthFailure {
         if self.tried.iter().any(|tried| tried.contains("encrypted")) {
             return "load the encrypted key into ssh-agent (ssh-add), or call ssh_connect with passphrase";
         }
-        if self.hung_up.as_deref().is_some_and(is_refusal) {
+        if self.hung_up.as_ref().is_some_and(is_refusal) {
             return "the server counts every offered key as a try: set IdentitiesOnly yes and one IdentityFile for this host in ~/.ssh/config, or pass privateKeyPath";
         }
         "check the user name and that the key is in the server's authorized_keys; or call ssh_connect with privateKeyPath or password"
     }
 }
 
-/// sshd disconnects with these words after MaxAuthTries.
-fn is_refusal(reason: &str) -> bool {
-    reason.contains(SERVER_DISCONNECTED)
+/// sshd disconnects with a message after MaxAuthTries.
+fn is_refusal(reason: &Disconnect) -> bool {
+    reason.server_message().is_some()
 }
 
 impl fmt::Display for AuthFailure {

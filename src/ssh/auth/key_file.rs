@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::error::ErrorCode;
 use crate::limits;
 use crate::ssh::credentials::Secret;
-use crate::ssh::error::quoted;
+use crate::ssh::peer_text::one_line;
 
 /// A key file whose content is known; without the private part only its public key is.
 pub(crate) struct LoadedKey {
@@ -230,7 +230,7 @@ fn decode(
             Err(_) if encrypted => Err(KeyFileError::WrongPassphrase { path }),
             Err(error) => Err(KeyFileError::NotAKey {
                 path,
-                reason: quoted(&error.to_string()),
+                reason: one_line(&error.to_string()),
             }),
         };
     }

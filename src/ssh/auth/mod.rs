@@ -5,8 +5,9 @@
 //! retried by itself, because servers count failed logins.
 
 pub mod agent;
-mod failure;
+pub mod failure;
 pub mod key_file;
+pub mod method;
 mod password;
 
 use std::sync::Arc;
@@ -16,40 +17,14 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 
 use self::agent::{Agent, AgentError};
-pub use self::failure::AuthFailure;
+use self::failure::AuthFailure;
 use self::key_file::{KeyFileError, LoadedKey};
+use self::method::AuthMethod;
 use super::connection::ClientHandler;
 use super::credentials::Credentials;
-use super::error::{self, SshError};
+use super::disconnect::Disconnect;
+use super::error::SshError;
 use super::resolve::{AlgorithmList, ResolveRequest, ResolvedHost};
-
-/// How the server was convinced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMethod {
-    /// A key of the agent.
-    Agent,
-    /// A key file.
-    PublicKey,
-    /// The password.
-    Password,
-    /// The password, by way of keyboard-interactive (RFC 4256).
-    KeyboardInteractive,
-    /// Nothing: the server lets this user in as it is.
-    None,
-}
-
-impl AuthMethod {
-    /// The word in a tool result.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Agent => "agent",
-            Self::PublicKey => "publickey",
-            Self::Password => "password",
-            Self::KeyboardInteractive => "keyboard-interactive",
-            Self::None => "none",
-        }
-    }
-}
 
 /// What there is to offer by public key, in the order of offering.
 pub(crate) struct Keys {
@@ -315,10 +290,10 @@ impl Attempt<'_> {
                 self.failure.server_allows = remaining_methods.iter().map(Into::into).collect();
                 self.remaining = Some(remaining_methods);
             }
-            Err(error) => self.failure.hung_up = Some(error::reason(&error)),
+            Err(error) => self.failure.hung_up = Some(Disconnect::from(&error)),
         }
         if self.handle.is_closed() && self.failure.hung_up.is_none() {
-            self.failure.hung_up = Some("the server closed the connection".to_owned());
+            self.failure.hung_up = Some(Disconnect::ServerClosed);
         }
         false
     }

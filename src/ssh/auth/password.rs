@@ -2,9 +2,11 @@
 
 use russh::client::{KeyboardInteractiveAuthResponse, Prompt};
 
-use super::{Attempt, AuthMethod};
+use super::Attempt;
+use super::method::AuthMethod;
 use crate::ssh::credentials::{Credentials, Secret};
-use crate::ssh::error;
+use crate::ssh::disconnect::Disconnect;
+use crate::ssh::peer_text::one_line;
 
 /// Prompts in one request; a login asks for one or two.
 const PROMPTS_MAX: usize = 16;
@@ -55,7 +57,7 @@ impl Attempt<'_> {
                 }
                 Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
                 Err(error) => {
-                    self.failure.hung_up = Some(error::reason(&error));
+                    self.failure.hung_up = Some(Disconnect::from(&error));
                     return None;
                 }
             };
@@ -99,7 +101,7 @@ fn unanswered(prompts: &[Prompt]) -> String {
     format!(
         "the server then asked {} question(s), the first being \"{}\"",
         prompts.len(),
-        error::quoted(question.trim())
+        one_line(question.trim())
     )
 }
 

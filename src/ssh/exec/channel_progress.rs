@@ -9,6 +9,7 @@ use super::Killing;
 use super::read_throttle::ReadThrottle;
 use crate::limits;
 use crate::output::Stream;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::{KillReport, Signal};
 
 /// Standard error in SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254 section 5.2).
@@ -26,7 +27,7 @@ pub enum End {
     /// The server refused the exec request: nothing ran.
     Refused,
     /// The connection was lost: whether it finished is unknown.
-    Lost(String),
+    Lost(Disconnect),
 }
 
 /// What is known of a command when its channel is closed.

@@ -22,6 +22,7 @@ use super::ending::{self, KillReport, Signal, process_group};
 use super::timer::sleep_until_some;
 use crate::limits;
 use crate::output::Stream;
+use crate::ssh::disconnect::Disconnect;
 
 pub(super) use self::channel_progress::ChannelProgress;
 pub use self::channel_progress::{End, Finished};
@@ -79,7 +80,7 @@ pub(crate) async fn start(
     if connection.is_closed() {
         return Err(ChannelError::Closed(connection.ended().await));
     }
-    let closed = |_| ChannelError::Closed("the connection is closed".to_owned());
+    let closed = |_| ChannelError::Closed(Disconnect::ClosedHere);
     for (name, value) in &connection.facts().environment {
         // No reply is asked for: ssh does not ask either, and a server refuses most of them.
         let sent = lease.channel.set_env(false, name.as_str(), value.as_str());
@@ -199,12 +200,12 @@ impl Started {
             Some(end) => end,
             None if kill.is_some() && !connection.is_closed() => End::Unseen,
             // Some appliances never tell a status; their connection lives on.
-            None if progress.closed && !connection.is_closed() => {
-                End::Lost("the server closed the channel without an exit status".to_owned())
-            }
+            None if progress.closed && !connection.is_closed() => End::Lost(Disconnect::Channel(
+                "the server closed the channel without an exit status",
+            )),
             None => match timeout(LOSS_GRACE, connection.ended()).await {
                 Ok(reason) => End::Lost(reason),
-                Err(_) => End::Lost("the channel ended without a word".to_owned()),
+                Err(_) => End::Lost(Disconnect::Channel("the channel ended without a word")),
             },
         };
         Finished {

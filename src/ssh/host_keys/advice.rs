@@ -57,8 +57,8 @@ pub(super) fn for_changed(name: &str, entry: &Entry) -> String {
     let path = entry.place.path.to_string_lossy();
     format!(
         "{condition}, remove the old key: ssh-keygen -R {} -f {}",
-        quoted(name),
-        quoted(&path)
+        shell_word(name),
+        shell_word(&path)
     )
 }
 
@@ -71,20 +71,23 @@ fn ssh_command(policy: &HostKeyPolicy, target: Option<&Path>) -> String {
     };
     if let Some(path) = target {
         let setting = format!("UserKnownHostsFile=\"{}\"", path.display());
-        option(format!("-o {}", quoted(&setting)));
+        option(format!("-o {}", shell_word(&setting)));
     }
     if let Some(alias) = &policy.alias {
-        option(format!("-o {}", quoted(&format!("HostKeyAlias={alias}"))));
+        option(format!(
+            "-o {}",
+            shell_word(&format!("HostKeyAlias={alias}"))
+        ));
     }
     if !matches!(policy.port, 0 | 22) {
         option(format!("-p {}", policy.port));
     }
-    option(quoted(&policy.host).into_owned());
+    option(shell_word(&policy.host).into_owned());
     command
 }
 
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> Cow<'_, str> {
+fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         Cow::Borrowed(word)
@@ -119,9 +122,9 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("a/b.c:1"), "a/b.c:1");
-        assert_eq!(quoted("[a]:1"), "'[a]:1'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
+        assert_eq!(shell_word("a/b.c:1"), "a/b.c:1");
+        assert_eq!(shell_word("[a]:1"), "'[a]:1'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
     }
 }

@@ -4,8 +4,8 @@
 //! refused. One that only makes things stricter, or that belongs to a terminal, may be ignored. One whose
 //! absence a user would miss leaves a note.
 
+use crate::ssh::peer_text::in_quotes;
 use crate::ssh::resolve::settings::Settings;
-use crate::ssh::text::quoted;
 use Treatment::{Followed, Ignored, Noted, Refused};
 use std::fmt;
 
@@ -251,11 +251,14 @@ pub(super) fn judge(
         let configured = !defaults.all(keyword).any(|default| default == value);
         match rule(keyword) {
             Some((option, Refused(off, why))) if does_something(off) => {
-                let value = quoted(value);
+                let value = in_quotes(value);
                 unsupported.push(UnsupportedOption { option, value, why });
             }
             Some((option, Noted(off, why))) if does_something(off) => {
-                notes.push(format!("{option} {} has no effect: {why}", quoted(value)));
+                notes.push(format!(
+                    "{option} {} has no effect: {why}",
+                    in_quotes(value)
+                ));
             }
             Some((option, Ignored(why))) if configured => {
                 tracing::debug!(
@@ -266,7 +269,7 @@ pub(super) fn judge(
                 );
             }
             None if configured => {
-                let (option, value) = (quoted(keyword), quoted(value));
+                let (option, value) = (in_quotes(keyword), in_quotes(value));
                 notes.push(format!(
                     "the option {option} {value} is not known here and has no effect"
                 ));

@@ -2,13 +2,13 @@
 //! it) has OpenSSH's default.
 
 use crate::limits::{KEEPALIVE_COUNT, RSA_MIN_BITS};
+use crate::ssh::peer_text::in_quotes;
 use crate::ssh::resolve::expand::{Expansion, tilde_path};
 use crate::ssh::resolve::host::{AlgorithmList, IdentityAgent, ResolvedHost};
 use crate::ssh::resolve::options::{UnsupportedOption, judge};
 use crate::ssh::resolve::settings::{Settings, bad_value};
 use crate::ssh::resolve::{ResolveError, ResolveRequest, values};
 use crate::ssh::target::check_host;
-use crate::ssh::text::quoted;
 use std::path::PathBuf;
 
 /// Defaults of OpenSSH for the options that name files.
@@ -228,7 +228,7 @@ fn unusable_names<'a>(
     let why = "it holds characters that no host name has";
     let name = |option, value| UnsupportedOption {
         option,
-        value: quoted(value),
+        value: in_quotes(value),
         why,
     };
     let host_name = host_name.map(|value| name("HostName", value));
@@ -240,7 +240,7 @@ fn unusable_names<'a>(
 fn no_method(methods: &[String]) -> Option<UnsupportedOption> {
     methods.is_empty().then(|| UnsupportedOption {
         option: "PreferredAuthentications",
-        value: quoted(""),
+        value: in_quotes(""),
         why: "no method is left; allow publickey, keyboard-interactive or password",
     })
 }

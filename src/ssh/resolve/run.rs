@@ -4,7 +4,7 @@ use crate::limits::{
     LOCAL_REAP_TIMEOUT, RESOLVE_OUTPUT_MAX_BYTES, RESOLVE_STDERR_DRAIN, RESOLVE_STDERR_MAX_BYTES,
 };
 use crate::ssh::resolve::ResolveError;
-use crate::ssh::text::visible;
+use crate::text::visible_line;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -175,5 +175,5 @@ fn message(stderr: &[u8]) -> String {
     if lines.is_empty() {
         return "it gave no reason".to_owned();
     }
-    visible(&lines.join("; "), RESOLVE_STDERR_MAX_BYTES)
+    visible_line(&lines.join("; "), RESOLVE_STDERR_MAX_BYTES)
 }

@@ -1,7 +1,7 @@
 //! The output of `ssh -G` as keywords and values, before any of it has a meaning.
 
+use crate::ssh::peer_text::in_quotes;
 use crate::ssh::resolve::ResolveError;
-use crate::ssh::text::quoted;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -110,7 +110,7 @@ impl Settings {
 pub(super) fn bad_value(option: &'static str, value: &str, why: impl Into<String>) -> ResolveError {
     ResolveError::Value {
         option,
-        value: quoted(value),
+        value: in_quotes(value),
         why: why.into(),
     }
 }

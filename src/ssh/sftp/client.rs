@@ -19,7 +19,8 @@ use super::io_tasks::{read_all, write_all};
 use super::wire::{self, Attributes, Entry, Handle, Reply, Status, extension, status};
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};
-use crate::ssh::error::quoted;
+use crate::ssh::disconnect::Disconnect;
+use crate::ssh::peer_text::one_line;
 
 /// Times that the limit of silence is stretched for a request that makes the server work.
 pub(super) const SLOW_FACTOR: u32 = 10;
@@ -44,7 +45,7 @@ pub(crate) enum SftpError {
     Protocol(String),
     /// The channel or its connection ended.
     #[error("{0}")]
-    Lost(String),
+    Lost(Disconnect),
     /// Requests are outstanding and nothing comes.
     #[error("the server has not answered for {} s", limits::SFTP_SILENCE.as_secs())]
     Silent,
@@ -67,7 +68,7 @@ fn status_name(code: u32) -> &'static str {
 
 /// The server's own words where they say more than the code.
 fn words(status: &Status) -> String {
-    let said = quoted(&status.message);
+    let said = one_line(&status.message);
     let plain = [
         "",
         "Failure",
@@ -179,7 +180,9 @@ impl Shared {
 
     pub(super) fn failure(&self) -> SftpError {
         let error = self.failure.get().cloned();
-        error.unwrap_or_else(|| SftpError::Lost("the sftp channel ended".to_owned()))
+        error.unwrap_or(SftpError::Lost(Disconnect::Channel(
+            "the sftp channel ended",
+        )))
     }
 
     pub(super) fn dispatch(&self, id: Option<u32>, reply: Reply) {
@@ -299,7 +302,7 @@ impl Sftp {
         let connection = channels.connection();
         // sshd runs the subsystem as a child of its own, and `ending/process_group.rs` counts the children in their order.
         let order = connection.start_order().lock().await;
-        let closed = |_| SftpError::Lost("the connection is closed".to_owned());
+        let closed = |_| SftpError::Lost(Disconnect::ClosedHere);
         lease
             .channel
             .request_subsystem(true, "sftp")

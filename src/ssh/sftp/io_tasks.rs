@@ -14,6 +14,7 @@ use super::parse::Parser;
 use crate::limits;
 use crate::ssh::channel::{Channels, Place};
 use crate::ssh::connection::Running;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::helper::is_end;
 
 /// How often silence is looked for.
@@ -52,7 +53,9 @@ pub(super) async fn write_all(
         () = sending => {}
     }
     let _ = timeout(limits::SEND_TIMEOUT, write.close()).await;
-    shared.fail(SftpError::Lost("the sftp channel was closed".to_owned()));
+    shared.fail(SftpError::Lost(Disconnect::Channel(
+        "the sftp channel was closed",
+    )));
 }
 
 /// Hands every answer to whom it belongs, until the channel ends.
@@ -113,8 +116,9 @@ struct FailsAtEnd(Arc<Shared>);
 
 impl Drop for FailsAtEnd {
     fn drop(&mut self) {
-        self.0
-            .fail(SftpError::Lost("the sftp channel ended".to_owned()));
+        self.0.fail(SftpError::Lost(Disconnect::Channel(
+            "the sftp channel ended",
+        )));
     }
 }
 
@@ -138,9 +142,9 @@ fn take(message: Option<ChannelMsg>, parser: &mut Parser, shared: &Shared) -> Op
         Some(ChannelMsg::Eof | ChannelMsg::Close) | None if !greeted => {
             Some(SftpError::NoSubsystem("it ended at once".to_owned()))
         }
-        Some(ChannelMsg::Close) | None => Some(SftpError::Lost(
-            "the server ended the sftp channel".to_owned(),
-        )),
+        Some(ChannelMsg::Close) | None => Some(SftpError::Lost(Disconnect::Channel(
+            "the server ended the sftp channel",
+        ))),
         Some(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::client::{Sftp, SftpError};
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};
+use crate::ssh::disconnect::Disconnect;
 
 /// Hands out SFTP channels.
 #[derive(Debug)]
@@ -65,7 +66,11 @@ impl SftpPool {
         // In a task of its own: a caller that gives up in the middle must not leave an open channel behind.
         let opening = tokio::spawn(async move { Sftp::open(&channels, lease).await });
         let opened = opening.await;
-        opened.unwrap_or_else(|error| Err(SftpError::Lost(error.to_string())))
+        opened.unwrap_or_else(|_| {
+            Err(SftpError::Lost(Disconnect::Defect(
+                "the task that opens sftp channels failed inside this program",
+            )))
+        })
     }
 
     /// Keeps a channel warm, unless calls wait for channels; where there are enough already, it is closed.

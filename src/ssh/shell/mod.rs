@@ -18,14 +18,15 @@ use super::channel::{ChannelError, Channels, Place, ready};
 use super::connection::Running;
 use super::ending::shell_command::Spared;
 use super::ending::{KillReport, process_group};
-use super::error;
 use super::exec::{self, ChannelProgress, End};
 use super::framing::dialect::{self, Dialect};
 use super::framing::{Event, FrameReader};
+use super::peer_text::one_line;
 use super::timer::sleep_until_some;
 use super::{command as command_line, framing};
 use crate::limits;
 use crate::output::Stream;
+use crate::ssh::disconnect::Disconnect;
 
 pub(crate) use self::carry_over::ShellCarryOver;
 pub(crate) use self::command::Work;
@@ -38,7 +39,7 @@ const NOISE_MAX_BYTES: usize = 4096;
 pub enum OpenError {
     /// The link was dead before the shell was there.
     #[error("the connection ended: {0}")]
-    Lost(String),
+    Lost(Disconnect),
     /// No channel could be had.
     #[error(transparent)]
     Channel(#[from] ChannelError),
@@ -181,7 +182,7 @@ impl Shell {
         let Some(known) = dialect::introduced(&words) else {
             return Err(OpenError::NoShell {
                 how: "it did not tell its process".to_owned(),
-                said: error::quoted(&String::from_utf8_lossy(&words)),
+                said: one_line(&String::from_utf8_lossy(&words)),
             });
         };
         (self.process, self.dialect) = (known.process, known.dialect);
@@ -217,7 +218,7 @@ impl Shell {
         let said = if said.is_empty() {
             String::new()
         } else {
-            error::quoted(said)
+            one_line(said)
         };
         OpenError::NoShell { how, said }
     }

@@ -10,6 +10,7 @@ use crate::error::ErrorCode;
 use crate::limits;
 use crate::policy::PathRefusal;
 use crate::ssh::channel::ChannelError;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::sftp::SftpError;
 
 /// Where a path lives.
@@ -84,7 +85,7 @@ pub enum TransferError {
     TimedOut(String),
     /// The connection was lost.
     #[error("the connection was lost during the transfer ({0}); the target is untouched")]
-    Lost(String),
+    Lost(Disconnect),
     /// No channel could be had.
     #[error("{0}")]
     Channel(ChannelError),

@@ -66,7 +66,7 @@ pub(super) fn listed(name: &[u8]) -> Listed {
     if name == b"." || name == b".." {
         return Listed::Own;
     }
-    let shown = || crate::ssh::error::quoted(&name.escape_ascii().to_string());
+    let shown = || crate::ssh::peer_text::one_line(&name.escape_ascii().to_string());
     if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
         return Listed::Impossible(shown());
     }

@@ -8,7 +8,7 @@ use crate::actors::job::record::JobRecord;
 use crate::actors::job::report::CommandReport;
 use crate::limits;
 use crate::output::Stream;
-use crate::ssh::connection::SERVER_DISCONNECTED;
+use crate::ssh::disconnect::Disconnect;
 use crate::text::visible_line;
 use crate::tools::prompt;
 
@@ -75,7 +75,7 @@ impl<'a> CommandFacts<'a> {
             .filter(|_| is_running)
             .map_or(Activity::Runs, activity);
         let (lost_because, server_words) = match &report.outcome {
-            Outcome::ConnectionLost(reason) => (Some(own_reason(reason)), server_words(reason)),
+            Outcome::ConnectionLost(reason) => (Some(reason.own_words()), server_words(reason)),
             _ => (None, None),
         };
         let output = report.output.lock();
@@ -115,20 +115,8 @@ fn activity(record: &JobRecord) -> Activity {
     }
 }
 
-/// The reason for a lost connection without the server's words, which may be anything.
-fn own_reason(reason: &str) -> &str {
-    if reason.starts_with(SERVER_DISCONNECTED) {
-        SERVER_DISCONNECTED
-    } else {
-        reason
-    }
-}
-
 /// The server's words in its disconnect message.
-fn server_words(reason: &str) -> Option<String> {
-    let words = reason
-        .strip_prefix(SERVER_DISCONNECTED)?
-        .trim_start_matches(": ");
-    let words = visible_line(words, limits::QUOTED_TEXT_MAX_CHARS);
-    (!words.is_empty()).then_some(words)
+fn server_words(reason: &Disconnect) -> Option<String> {
+    let text = &reason.server_message()?.text;
+    (!text.is_empty()).then(|| visible_line(text, limits::QUOTED_TEXT_MAX_CHARS))
 }

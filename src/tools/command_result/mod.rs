@@ -37,7 +37,7 @@ pub(super) fn render(report: &CommandReport, shown: &Shown) -> CallToolResult {
     meta.insert(RESULT_META.to_owned(), meta::record(&facts));
     if let Outcome::ConnectionLost(reason) = &report.outcome {
         result.is_error = Some(true);
-        let error = ToolError::connection_lost(reason.clone());
+        let error = ToolError::connection_lost(reason.to_string());
         meta.insert(ERROR_META.to_owned(), error.meta());
     }
     result.meta = Some(meta);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::state_name::StateName;
 use crate::metrics::{self, Dial};
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 use crate::store::SessionName;
 
@@ -36,7 +37,7 @@ pub(crate) enum Cause {
         took: Duration,
     },
     /// The link ended by itself.
-    ConnectionLost { reason: String },
+    ConnectionLost { reason: Disconnect },
     /// `ssh_disconnect` was called.
     DisconnectRequested,
     /// The process ends.
@@ -105,7 +106,7 @@ impl ChangeSubscriber for ChangeLog {
                 tracing::info!(%session, generation, %error, "dial failed");
             }
             Cause::ConnectionLost { reason } => {
-                tracing::warn!(%session, generation, reason, "connection lost");
+                tracing::warn!(%session, generation, %reason, "connection lost");
             }
             cause => {
                 let (from, to, at) = (change.from, change.to, change.at);

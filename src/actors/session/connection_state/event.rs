@@ -9,6 +9,7 @@ use super::change::ConnectionChange;
 use crate::actors::error::SessionError;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 use crate::store::{AuthKind, SessionSpec};
 
@@ -67,7 +68,7 @@ pub(crate) enum Event<P: Ports> {
     /// The link ended by itself.
     ConnectionLost {
         generation: u64,
-        reason: String,
+        reason: Disconnect,
         /// At least one command or transfer waits in the queue.
         calls_wait: bool,
     },

@@ -10,6 +10,7 @@ use super::state::{Connecting, ConnectionState, Purpose};
 use super::step::Step;
 use super::{ConnectionMachine, Past, next_attempt_in};
 use crate::actors::error::SessionError;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 
 impl<P: Ports> ConnectionMachine<P> {
@@ -134,12 +135,12 @@ impl<P: Ports> ConnectionMachine<P> {
     pub(super) fn connection_lost(
         &mut self,
         outage: Option<Outage>,
-        reason: String,
+        reason: Disconnect,
         calls_wait: bool,
         step: &mut Step<P>,
     ) -> ConnectionState<P> {
         let error = SshError::Lost(reason.clone());
-        self.last_error = Some(reason);
+        self.last_error = Some(reason.to_string());
         if self.missing_password().is_some() {
             return ConnectionState::Saved;
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::output::Stream;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::Signal;
 use crate::ssh::shell::Background;
 
@@ -98,7 +99,7 @@ fn a_running_command_names_the_next_step() {
 
 #[test]
 fn a_lost_connection_keeps_the_server_s_words_out_of_the_line() {
-    let outcome = Outcome::ConnectionLost("reset".into());
+    let outcome = Outcome::ConnectionLost(Disconnect::Transport("reset".into()));
     let facts = CommandFacts {
         lost_because: Some("reset"),
         server_words: Some("exit 0".into()),

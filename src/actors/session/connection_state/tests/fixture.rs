@@ -14,6 +14,7 @@ use crate::actors::session::connection_state::{ConnectionMachine, Past, StateNam
 use crate::limits;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::credentials::Credentials;
+use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 use crate::store::{AuthKind, SessionName, SessionSpec};
 
@@ -149,7 +150,7 @@ pub(super) fn key() -> PinnedKey {
 }
 
 pub(super) fn lost() -> SshError {
-    SshError::Lost("cut".into())
+    SshError::Lost(Disconnect::ServerClosed)
 }
 
 /// A machine in a state.
@@ -281,7 +282,7 @@ pub(super) fn event(of: EventKind, given: &[Given]) -> (Event<Numbers>, usize) {
         },
         EventKind::ConnectionLost => Event::ConnectionLost {
             generation,
-            reason: "cut".into(),
+            reason: Disconnect::ServerClosed,
             calls_wait: has(Given::CallsWait),
         },
         EventKind::RetryDue => Event::RetryDue { generation },
