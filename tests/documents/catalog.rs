@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::tools::Catalog;
 use regex::Regex;
+use serde_json::Value;
 
 use super::markdown::{first_cells, headings, read, section};
 
@@ -95,6 +96,58 @@ fn own_parameters(parameters: &str, tool: &str) -> BTreeSet<String> {
                     .nth(1)
                     .unwrap(),
             )
+        }
+    }
+}
+
+/// The fields of each record stand in the row of its tool.
+#[test]
+fn the_guide_has_every_field_of_a_record() {
+    let guide = read("docs/tools.md");
+    let table = section(&guide, "## Record results");
+    let mut checked = 0;
+    for tool in Catalog::default().definitions() {
+        let Some(schema) = &tool.output_schema else {
+            continue;
+        };
+        let row = table
+            .lines()
+            .find(|line| line.starts_with('|') && line.contains(&format!("`{}`", tool.name)))
+            .unwrap_or_else(|| panic!("no record of {}", tool.name));
+        let mut fields = BTreeSet::new();
+        collect_fields(&Value::Object((**schema).clone()), &mut fields);
+        let missing: Vec<_> = fields
+            .iter()
+            .filter(|field| !row.contains(&format!("`{field}`")))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "docs/tools.md, {}: {missing:?}",
+            tool.name
+        );
+        checked += fields.len();
+    }
+    assert!(checked > 50, "only {checked} fields were found");
+}
+
+/// The names of the properties in a schema and in all schemas inside.
+fn collect_fields(schema: &Value, fields: &mut BTreeSet<String>) {
+    let Some(object) = schema.as_object() else {
+        return;
+    };
+    for (key, value) in object {
+        if key == "properties" {
+            fields.extend(
+                value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.clone()),
+            );
+        }
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| collect_fields(item, fields)),
+            value => collect_fields(value, fields),
         }
     }
 }
