@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::session::StateName;
+use super::session::connection_state::state_name::StateName;
 use crate::error::{ErrorCode, Fate};
 use crate::ssh::channel::ChannelError;
 use crate::ssh::command::CommandError;

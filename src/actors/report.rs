@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::session::StateName;
+use super::session::connection_state::state_name::StateName;
 use crate::ssh::connection::HostKeyFact;
 use crate::store::{AuthKind, SessionName};
 

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use ractor::RpcReplyPort;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::SessionState;
-use super::connection_state::event::{Answer, Effect, Event, NewLink, Ports};
+use super::connection_state::event::{Answer, Effect, Event, NewLink};
 use super::dial_task;
 use super::live_link::LiveLink;
+use super::session_state::{SessionPorts, SessionState};
 use crate::actors::report::ConnectReport;
 use crate::actors::request::ConnectReply;
 use crate::actors::saved_session::auth_kind;
@@ -19,18 +17,6 @@ use crate::actors::supervisor::message::SupervisorMessage;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
 use crate::store::SessionName;
-
-/// The links, tasks and reply ports of a session.
-#[derive(Debug)]
-pub(super) enum SessionPorts {}
-
-impl Ports for SessionPorts {
-    type Link = Arc<LiveLink>;
-    type Dial = AbortHandle;
-    type Caller = ConnectReply;
-    type DisconnectReply = RpcReplyPort<Vec<String>>;
-    type ShutDownReply = RpcReplyPort<()>;
-}
 
 /// The end of a dial, as an event of the state machine.
 pub(super) fn dialed(

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use tokio::time::timeout;
 
-use super::SessionState;
 use super::connection_state::event::Goodbye;
-use super::effects::SessionPorts;
 use super::jobs::stop_all;
 use super::live_link::LiveLink;
+use super::session_state::{SessionPorts, SessionState};
 use crate::actors::job::message::JobMessage;
 use crate::limits;
 use crate::ssh::ending::process_group;

@@ -13,6 +13,7 @@ mod jobs;
 mod live_link;
 pub(crate) mod message;
 mod queue;
+mod session_state;
 mod shell;
 mod transfers;
 mod work;
@@ -20,52 +21,17 @@ mod work;
 use std::sync::atomic::Ordering;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::time::Instant;
 
 pub use self::connection_state::state_name::StateName;
+pub(crate) use self::session_state::SessionArguments;
 
-use self::connection_state::ConnectionMachine;
-use self::connection_state::change::ChangeSubscribers;
 use self::connection_state::event::{Event, Parameters};
-use self::effects::SessionPorts;
 use self::message::SessionMessage;
-use self::work::{Admitted, Work};
-use super::job::retention::Retention;
-use super::report::SessionStatus;
-use super::request::{ConnectReply, ConnectRequest, QueuedExec};
-use super::supervisor::message::SupervisorMessage;
-use crate::ssh::connection::PinnedKey;
-use crate::ssh::dial::Dialer;
-use crate::ssh::disconnect::Disconnect;
-use crate::store::{SessionName, SessionSpec};
+use self::session_state::{SessionPorts, SessionState};
+use super::request::{ConnectReply, ConnectRequest};
 
 /// Runs one named session.
 pub(crate) struct SessionActor;
-
-/// Arguments of a session's start.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionArguments {
-    pub(crate) name: SessionName,
-    pub(crate) spec: SessionSpec,
-    /// The session was in the store, or up before a restart: a failed dial does not end the session.
-    pub(crate) known: bool,
-    pub(crate) dialer: Dialer,
-    pub(crate) retention: Retention,
-    /// The host key of an earlier life of this session.
-    pub(crate) pin: Option<PinnedKey>,
-    pub(crate) subscribers: ChangeSubscribers,
-    pub(crate) supervisor: ActorRef<SupervisorMessage>,
-}
-
-/// State of [`SessionActor`].
-pub(crate) struct SessionState {
-    myself: ActorRef<SessionMessage>,
-    dialer: Dialer,
-    connection: ConnectionMachine<SessionPorts>,
-    work: Work,
-    subscribers: ChangeSubscribers,
-    supervisor: ActorRef<SupervisorMessage>,
-}
 
 impl Actor for SessionActor {
     type Msg = SessionMessage;
@@ -77,22 +43,7 @@ impl Actor for SessionActor {
         myself: ActorRef<SessionMessage>,
         arguments: SessionArguments,
     ) -> Result<SessionState, ActorProcessingErr> {
-        let work = Work::new(myself.clone(), arguments.name.clone(), arguments.retention);
-        let connection = ConnectionMachine::new(
-            arguments.name,
-            arguments.spec,
-            arguments.known,
-            arguments.pin,
-            rand::random,
-        );
-        Ok(SessionState {
-            myself,
-            dialer: arguments.dialer,
-            connection,
-            work,
-            subscribers: arguments.subscribers,
-            supervisor: arguments.supervisor,
-        })
+        Ok(SessionState::new(myself, arguments))
     }
 
     async fn handle(
@@ -177,72 +128,6 @@ impl Actor for SessionActor {
             Box::pin(state.start_waiting()).await;
         }
         Ok(())
-    }
-}
-
-impl SessionState {
-    async fn start_waiting(&mut self) {
-        let link = self.connection.link().map(AsRef::as_ref);
-        self.work.start_waiting(link).await;
-    }
-
-    /// Starts a call that was taken in; a call that has to wait gets a limit, and a link if there is none.
-    async fn serve(&mut self, admitted: Admitted) {
-        self.start_waiting().await;
-        self.work.watch_wait(admitted);
-        if !self.connection.is_ready() {
-            self.advance(Event::CallWaits).await;
-        }
-    }
-
-    /// A command whose link died before the command was sent waits for the next link.
-    async fn requeue(&mut self, exec: QueuedExec) {
-        let Some(admitted) = self.work.requeue(exec) else {
-            return;
-        };
-        // The job may notice a dead link before the watch on the connection does.
-        let link = self.connection.link();
-        let dead = link.filter(|link| link.connection.is_closed());
-        if let Some((generation, ended)) =
-            dead.map(|link| (link.generation, link.connection.watch_end()))
-        {
-            let reason = ended.await;
-            self.connection_lost(generation, reason).await;
-        }
-        self.serve(admitted).await;
-    }
-
-    async fn connection_lost(&mut self, generation: u64, reason: Disconnect) {
-        let calls_wait = self.work.has_callers();
-        self.advance(Event::ConnectionLost {
-            generation,
-            reason,
-            calls_wait,
-        })
-        .await;
-    }
-
-    fn status(&self) -> SessionStatus {
-        let now = Instant::now();
-        let connection = &self.connection;
-        let spec = connection.spec();
-        let facts = connection.link().map(|link| link.connection.facts());
-        SessionStatus {
-            session: connection.name().clone(),
-            state: connection.state(),
-            host: facts.map_or_else(|| spec.host.clone(), |facts| facts.host.clone()),
-            port: facts.map(|facts| facts.port).or(spec.port),
-            username: facts
-                .map(|facts| facts.username.clone())
-                .or_else(|| spec.username.clone()),
-            connected_for: connection.connected_for(now),
-            reconnects: connection.reconnects(),
-            attempt: connection.attempts(),
-            next_attempt_in: connection.next_attempt_in(now),
-            last_error: connection.last_error(),
-            jobs: self.work.job_statuses(),
-            shell_cwd: self.work.shell.memory.cwd(),
-        }
     }
 }
 

@@ -8,9 +8,10 @@ use super::state_name::StateName;
 use crate::ssh::error::SshError;
 
 /// State of a session's connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum ConnectionState<P: Ports> {
     /// Known, not connected, and not dialling.
+    #[default]
     Saved,
     /// A dial is under way.
     Connecting(Box<Connecting<P>>),
@@ -58,13 +59,6 @@ pub(crate) enum Purpose<P: Ports> {
     },
     /// The session's own parameters are dialled again.
     Redial { outage: Option<Outage> },
-}
-
-// Not derived: the derive would ask for a default of `P`.
-impl<P: Ports> Default for ConnectionState<P> {
-    fn default() -> Self {
-        Self::Saved
-    }
 }
 
 impl<P: Ports> ConnectionState<P> {
