@@ -9,6 +9,8 @@ const HEAD: &str = "# Limits\n\nEvery limit of the program, with its value and i
 
 /// One constant of `limits.rs`.
 struct Limit {
+    /// The last `// ## TITLE` before the constant.
+    heading: String,
     name: String,
     value: String,
     reason: String,
@@ -18,9 +20,17 @@ struct Limit {
 fn the_page_is_fresh() {
     let limits = limits();
     assert!(limits.len() > 40, "only {} limits were found", limits.len());
-    let mut page = format!("{HEAD}| limit | value | reason |\n| --- | --- | --- |\n");
+    let mut page = HEAD.trim_end().to_owned();
+    page.push('\n');
+    let mut last_heading = "";
     for limit in &limits {
+        if limit.heading != last_heading {
+            last_heading = &limit.heading;
+            let columns = "| limit | value | reason |\n| --- | --- | --- |";
+            writeln!(page, "\n## {last_heading}\n\n{columns}").unwrap();
+        }
         let Limit {
+            heading: _,
             name,
             value,
             reason,
@@ -40,6 +50,7 @@ fn the_page_is_fresh() {
 fn limits() -> Vec<Limit> {
     let source = read("src/limits.rs");
     let mut limits = Vec::new();
+    let mut heading = String::new();
     let mut doc = String::new();
     let mut lines = source.lines();
     while let Some(line) = lines.next() {
@@ -53,11 +64,15 @@ fn limits() -> Vec<Limit> {
             }
             let (name, rest) = statement.split_once(':').expect("a type");
             let (_, value) = rest.split_once('=').expect("a value");
+            assert!(!heading.is_empty(), "{name} stands under no heading");
             limits.push(Limit {
+                heading: heading.clone(),
                 name: name.to_owned(),
                 value: shown(name, value.trim_end_matches(';').trim()),
                 reason: plain(&std::mem::take(&mut doc)),
             });
+        } else if let Some(title) = line.strip_prefix("// ## ") {
+            title.clone_into(&mut heading);
         } else {
             doc.clear();
         }
