@@ -1,4 +1,4 @@
-//! The two tasks of an SFTP channel: one writes, one reads.
+//! The two tasks of an SFTP channel: the first writes requests, the second reads answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Outgoing, SLOW_FACTOR, SftpError, Shared};
+use super::error::SftpError;
+use super::in_flight::{InFlight, Outgoing, SLOW_FACTOR};
 use super::parse::Parser;
 use crate::limits;
 use crate::ssh::channel::{Channels, Place};
@@ -17,22 +18,22 @@ use crate::ssh::connection::Running;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::helper::is_end;
 
-/// How often silence is looked for.
+/// Interval between checks for silence.
 const SILENCE_TICK: Duration = Duration::from_secs(1);
-/// Bytes given to the channel at once: after each the server is known to take more.
+/// Bytes handed to the channel at once; each completed step proves that the server still reads.
 const WRITE_STEP_BYTES: usize = 64 * 1024;
 
-/// Sends what is queued; the end of the queue is the end of the channel.
+/// Sends the queued packets; closes the channel at the end of the queue.
 pub(super) async fn write_all(
     write: ChannelWriteHalf<Msg>,
     mut queued: mpsc::Receiver<Outgoing>,
-    shared: Arc<Shared>,
+    in_flight: Arc<InFlight>,
 ) {
-    let ended = shared.ended.clone();
+    let ended = in_flight.ended.clone();
     let sending = async {
         while let Some(outgoing) = queued.recv().await {
-            let is_void = outgoing.unless.as_ref();
-            if is_void.is_some_and(CancellationToken::is_cancelled) {
+            let unless = outgoing.unless.as_ref();
+            if unless.is_some_and(CancellationToken::is_cancelled) {
                 continue;
             }
             for mut part in [outgoing.head, outgoing.body] {
@@ -41,49 +42,49 @@ pub(super) async fn write_all(
                     if write.data_bytes(step).await.is_err() {
                         return;
                     }
-                    shared.note_life();
+                    in_flight.mark_active();
                 }
             }
             drop(outgoing.slot);
         }
     };
-    // A writer that waits for the window is never told that the connection has died.
+    // A writer that waits for the window gets no error when the connection dies.
     tokio::select! {
         () = ended.cancelled() => {}
         () = sending => {}
     }
     let _ = timeout(limits::SEND_TIMEOUT, write.close()).await;
-    shared.fail(SftpError::Lost(Disconnect::Channel(
+    in_flight.fail(SftpError::Lost(Disconnect::Channel(
         "the sftp channel was closed",
     )));
 }
 
-/// Hands every answer to whom it belongs, until the channel ends.
+/// Dispatches every answer to its request until the channel ends. `held` keeps the place of the channel occupied.
 pub(super) async fn read_all(
     mut read: ChannelReadHalf,
-    shared: Arc<Shared>,
+    in_flight: Arc<InFlight>,
     channels: Arc<Channels>,
     held: (Running, Place),
 ) {
-    // Whatever ends this task, nobody waits in vain.
-    let fails = FailsAtEnd(Arc::clone(&shared));
+    // Also when this task panics or is aborted, callers get an error.
+    let fails = FailsAtEnd(Arc::clone(&in_flight));
     let mut parser = Parser::default();
     let mut ticks = interval(SILENCE_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = Arc::clone(channels.connection());
-    // Whether the host has no process of it any more.
-    let mut told = false;
+    // Whether the process of the subsystem has exited.
+    let mut has_exited = false;
     let error = loop {
         tokio::select! {
             message = read.wait() => {
-                shared.note_life();
-                told |= message.as_ref().is_some_and(is_end);
-                if let Some(error) = take(message, &mut parser, &shared) {
+                in_flight.mark_active();
+                has_exited |= message.as_ref().is_some_and(is_end);
+                if let Some(error) = process(message, &mut parser, &in_flight) {
                     break error;
                 }
             }
-            () = shared.ended.cancelled() => break shared.failure(),
-            _ = ticks.tick() => if shared.is_silent() { break SftpError::Silent },
+            () = in_flight.ended.cancelled() => break in_flight.failure(),
+            _ = ticks.tick() => if in_flight.is_silent() { break SftpError::Silent },
         }
     };
     // The end of a channel is often the first news of the end of its connection.
@@ -94,25 +95,25 @@ pub(super) async fn read_all(
     } else {
         error
     };
-    shared.fail(error);
+    in_flight.fail(error);
     drop(fails);
-    // The place is free once the server has closed its side too, which it does when its process has ended: one that
-    // is writing to a slow disk takes its time.
+    // The place becomes free when the server closes its side, which happens when its process has exited. A process
+    // that writes to a slow disk may take long.
     let (running, place) = held;
     let closing = async {
         while let Some(message) = read.wait().await {
-            told |= is_end(&message);
+            has_exited |= is_end(&message);
         }
     };
     let _ = timeout(limits::SFTP_SILENCE * SLOW_FACTOR, closing).await;
-    if told {
+    if has_exited {
         running.seen_to_end();
     }
     drop(place);
 }
 
-/// Ends the channel for everybody when it is dropped; a reason that was told before stands.
-struct FailsAtEnd(Arc<Shared>);
+/// Fails the channel on drop, unless the channel has failed before.
+struct FailsAtEnd(Arc<InFlight>);
 
 impl Drop for FailsAtEnd {
     fn drop(&mut self) {
@@ -122,12 +123,16 @@ impl Drop for FailsAtEnd {
     }
 }
 
-/// Takes one message in; gives the error that ends the channel.
-fn take(message: Option<ChannelMsg>, parser: &mut Parser, shared: &Shared) -> Option<SftpError> {
-    let greeted = shared.greeting().is_none();
+/// Processes a message of the channel; gives the error that ends the channel.
+fn process(
+    message: Option<ChannelMsg>,
+    parser: &mut Parser,
+    in_flight: &InFlight,
+) -> Option<SftpError> {
+    let greeted = in_flight.is_greeted();
     match message {
         Some(ChannelMsg::Data { data }) => {
-            let parsed = parser.push(data, |id, reply| shared.dispatch(id, reply));
+            let parsed = parser.push(data, |id, reply| in_flight.dispatch(id, reply));
             match parsed.err()? {
                 SftpError::Protocol(_) if !greeted => Some(SftpError::NoSubsystem(
                     "something else answered: a start-up file that prints, or a forced command"

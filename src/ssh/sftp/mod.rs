@@ -1,13 +1,15 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02) over one session channel, with OpenSSH's extensions.
 //!
-//! russh-sftp makes and reads most packets. How they travel is ours, because its client does not fit: it decodes
-//! handles and names through lossy UTF-8 (so the 129th handle of OpenSSH is unusable, and names are guessed), its
-//! requests time out from the moment they are queued, and each block of a file is copied three times. So
-//! [`wire`] writes and reads the packets that carry handles, names and data, [`parse`] finds them in the stream
-//! without copying what they carry, and [`client`] keeps any number of requests in flight. [`pool`] keeps
-//! channels warm.
+//! russh-sftp encodes most packets. Its client is not used: russh-sftp decodes handles and names through lossy
+//! UTF-8 (the 129th handle of OpenSSH becomes unusable, and names change), the time limit of a request starts in
+//! the queue, and each block of a file is copied three times. Here, [`wire`] encodes and decodes packets,
+//! [`parse`] finds packets in the stream without copying their content, [`in_flight`] matches answers with
+//! requests, [`io_tasks`] moves bytes, [`client`] is the channel with a method for each request ([`requests`]), and
+//! [`pool`] keeps open channels for the next transfer.
 
 pub(crate) mod client;
+pub(crate) mod error;
+mod in_flight;
 mod io_tasks;
 mod parse;
 pub(crate) mod pool;
@@ -15,5 +17,7 @@ pub(crate) mod read_block;
 mod requests;
 pub(crate) mod wire;
 
-pub(crate) use client::{Pending, Sftp, SftpError};
-pub(crate) use wire::{Entry, Handle};
+pub(crate) use self::client::Sftp;
+pub(crate) use self::error::SftpError;
+pub(crate) use self::in_flight::Pending;
+pub(crate) use self::wire::{Entry, Handle};

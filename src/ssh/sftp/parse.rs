@@ -1,17 +1,17 @@
-//! Finds packets in a stream. The content of a file is handed on in the pieces in which it came.
+//! Finds packets in a stream. The content of a file is passed on in the pieces in which the channel delivered it.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::client::SftpError;
-use super::wire::{self, Reply};
+use super::error::SftpError;
+use super::wire::{Reply, decode, packet};
 use crate::limits;
 
-/// Type and request number, behind the length.
+/// Bytes between the length of a `DATA` packet and its content: type, request number, length of the content.
 const DATA_HEAD_BYTES: usize = 9;
-/// Pieces below this are joined: a server may send byte by byte, and each piece has a cost of its own.
+/// Smaller pieces are joined: a server may send byte by byte, and each piece has a fixed cost.
 const SMALL_PIECE_BYTES: usize = 1024;
 
-/// What has come of the packet under way.
+/// The incomplete packet.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     head: BytesMut,
@@ -35,7 +35,7 @@ enum State {
 }
 
 impl Parser {
-    /// Takes the next piece of the stream; tells each answer that it completes.
+    /// Consumes the next piece of the stream and calls `tell` for each completed answer.
     pub(super) fn push(
         &mut self,
         mut piece: Bytes,
@@ -68,7 +68,7 @@ impl Parser {
                 if *left == 0 {
                     let kind = *kind;
                     self.state = State::Head;
-                    let (id, reply) = wire::reply(kind, self.head.split().freeze())?;
+                    let (id, reply) = decode::reply(kind, self.head.split().freeze())?;
                     tell(id, reply);
                 }
             }
@@ -94,9 +94,9 @@ impl Parser {
         Ok(())
     }
 
-    /// Five bytes tell what comes; of a file's content the number and the length are read as well.
+    /// Length and type take five bytes; for `DATA`, the request number and the length of the content follow.
     fn head_bytes(&self) -> usize {
-        if self.head.get(4) == Some(&wire::DATA) {
+        if self.head.get(4) == Some(&packet::DATA) {
             4 + DATA_HEAD_BYTES
         } else {
             5
@@ -110,7 +110,7 @@ impl Parser {
             return Err(SftpError::Protocol(format!("a packet of {length} bytes")));
         }
         let kind = head.get_u8();
-        if kind != wire::DATA {
+        if kind != packet::DATA {
             self.state = State::Body {
                 kind,
                 left: length - 1,
@@ -138,6 +138,7 @@ impl Parser {
     }
 }
 
+/// Appends a piece; small pieces are joined first.
 fn keep(taken: Bytes, pieces: &mut Vec<Bytes>, small: &mut BytesMut) {
     if taken.len() < SMALL_PIECE_BYTES {
         small.extend_from_slice(&taken);
@@ -152,7 +153,7 @@ fn keep(taken: Bytes, pieces: &mut Vec<Bytes>, small: &mut BytesMut) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ssh::sftp::wire::status;
+    use crate::ssh::sftp::error::status;
 
     fn stream() -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -1,11 +1,12 @@
-//! The SFTP channels of one connection: those that were used are kept warm for a while, because their start takes
-//! up to three round trips.
+//! The SFTP channels of a connection. Used channels stay open for a while, because opening a channel takes up to
+//! three round trips.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, sleep};
 
-use super::client::{Sftp, SftpError};
+use super::client::Sftp;
+use super::error::SftpError;
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};
 use crate::ssh::disconnect::Disconnect;
@@ -14,7 +15,7 @@ use crate::ssh::disconnect::Disconnect;
 #[derive(Debug)]
 pub(crate) struct SftpPool {
     channels: Arc<Channels>,
-    /// The warm ones, and when each was put there.
+    /// Open channels without a user, each with the time of its return.
     idle: Mutex<Vec<(Sftp, Instant)>>,
 }
 
@@ -30,23 +31,24 @@ impl SftpPool {
         &self.channels
     }
 
-    /// A warm channel, or a new one before the deadline.
+    /// Gives an idle channel, or opens a new channel before the deadline.
     pub(crate) async fn take(&self, deadline: Instant) -> Result<Sftp, SftpError> {
-        match self.take_warm() {
+        match self.take_idle() {
             Some(sftp) => Ok(sftp),
             None => self.open(deadline, Channels::acquire).await,
         }
     }
 
-    /// The same for a channel that a transfer can do without: it is not waited for where the server opens no more.
-    pub(crate) async fn take_beside(&self, deadline: Instant) -> Result<Sftp, SftpError> {
-        match self.take_warm() {
+    /// Gives an additional channel for a transfer that already has a channel. Does not wait for other users to give
+    /// up theirs.
+    pub(crate) async fn take_extra(&self, deadline: Instant) -> Result<Sftp, SftpError> {
+        match self.take_idle() {
             Some(sftp) => Ok(sftp),
             None => self.open(deadline, Channels::acquire_beside).await,
         }
     }
 
-    fn take_warm(&self) -> Option<Sftp> {
+    fn take_idle(&self) -> Option<Sftp> {
         let mut idle = self.lock();
         while let Some((sftp, _)) = idle.pop() {
             if !sftp.is_closed() {
@@ -63,7 +65,7 @@ impl SftpPool {
     ) -> Result<Sftp, SftpError> {
         let lease = acquire(&self.channels, deadline).await?;
         let channels = Arc::clone(&self.channels);
-        // In a task of its own: a caller that gives up in the middle must not leave an open channel behind.
+        // In a separate task: a caller that gives up in the middle must not leave an open channel behind.
         let opening = tokio::spawn(async move { Sftp::open(&channels, lease).await });
         let opened = opening.await;
         opened.unwrap_or_else(|_| {
@@ -73,14 +75,14 @@ impl SftpPool {
         })
     }
 
-    /// Keeps a channel warm, unless calls wait for channels; where there are enough already, it is closed.
+    /// Takes a channel back. The channel is closed if calls wait for channels or enough channels are idle.
     pub(crate) fn put_back(self: &Arc<Self>, sftp: Sftp) {
         if sftp.is_closed() || self.channels.is_contended() {
             return;
         }
         let now = Instant::now();
         let mut idle = self.lock();
-        idle.retain(|(warm, _)| !warm.is_closed());
+        idle.retain(|(sftp, _)| !sftp.is_closed());
         if idle.len() >= limits::SFTP_CHANNELS_MAX {
             return;
         }

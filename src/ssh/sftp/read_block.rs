@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 
-use super::client::{Pending, Sftp, SftpError};
+use super::client::Sftp;
+use super::error::SftpError;
+use super::in_flight::Pending;
 use super::wire::Handle;
 
-/// All of a block: a server may answer with less than was asked for, and is asked again. Nothing when the file
-/// ends before it.
+/// Waits for a block of `wanted` bytes at `offset`, whose first request is `pending`. A server may answer with fewer
+/// bytes; the rest is requested again. `None` if the file ends before the block.
 pub(crate) async fn read_full_block(
     sftp: &Sftp,
     handle: &Handle,

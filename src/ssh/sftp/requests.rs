@@ -1,16 +1,23 @@
-//! What can be asked of an SFTP server, one method for each request.
+//! The requests of SFTP, a method for each.
 
 use bytes::Bytes;
 use russh_sftp::protocol::OpenFlags;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Outgoing, Pending, Sftp, SftpError, Slot};
-use super::wire::{self, Attributes, Handle, PathRequest, Room, extension};
+use super::client::Sftp;
+use super::error::SftpError;
+use super::in_flight::{Outgoing, Pending, Slot};
+use super::wire::encode::PathRequest;
+use super::wire::{Attributes, FreeSpace, Handle, decode, encode, extension};
 
 impl Sftp {
-    async fn path(&self, path: &str, request: PathRequest<'_>) -> Result<Pending, SftpError> {
-        let (id, pending) = self.expect(false);
-        let frame = wire::path_request(id, path, request)?;
+    async fn send_path_request(
+        &self,
+        path: &str,
+        request: PathRequest<'_>,
+    ) -> Result<Pending, SftpError> {
+        let (id, pending) = self.register(false);
+        let frame = encode::path_request(id, path, request)?;
         self.enqueue(frame).await?;
         Ok(pending)
     }
@@ -21,108 +28,129 @@ impl Sftp {
             flags: OpenFlags::READ,
             attributes: Attributes::default(),
         };
-        self.path(path, request).await
+        self.send_path_request(path, request).await
     }
 
-    /// Makes a file that must not be there yet.
+    /// Creates a file; fails if the path exists.
     pub(crate) async fn create(&self, path: &str, mode: u32) -> Result<Pending, SftpError> {
         let attributes = Attributes {
             permissions: Some(mode),
             ..Attributes::default()
         };
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        self.path(path, PathRequest::Open { flags, attributes })
+        self.send_path_request(path, PathRequest::Open { flags, attributes })
             .await
     }
 
-    /// Opens a file that is there for writing and reading.
+    /// Opens an existing file for writing and reading.
     pub(crate) async fn open_write(&self, path: &str) -> Result<Pending, SftpError> {
         let request = PathRequest::Open {
             flags: OpenFlags::WRITE | OpenFlags::READ,
             attributes: Attributes::default(),
         };
-        self.path(path, request).await
+        self.send_path_request(path, request).await
     }
 
+    /// Opens a directory for [`Self::read_directory`].
     pub(crate) async fn open_directory(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::OpenDirectory).await
+        self.send_path_request(path, PathRequest::OpenDirectory)
+            .await
     }
 
-    /// What a path leads to.
+    /// Attributes of a path; symbolic links are followed.
     pub(crate) async fn stat(&self, path: &str) -> Result<Attributes, SftpError> {
-        self.path(path, PathRequest::Stat).await?.attributes().await
+        self.send_path_request(path, PathRequest::Stat)
+            .await?
+            .attributes()
+            .await
     }
 
-    /// What stands at a path, be it a link.
+    /// Attributes of a path; a symbolic link is not followed.
     pub(crate) async fn link_stat(&self, path: &str) -> Result<Attributes, SftpError> {
-        let pending = self.path(path, PathRequest::LinkStat).await?;
+        let pending = self.send_path_request(path, PathRequest::LinkStat).await?;
         pending.attributes().await
     }
 
-    pub(crate) async fn set(&self, path: &str, to: Attributes) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::SetStat(to)).await
+    /// Sets the attributes of a path.
+    pub(crate) async fn set_attributes(
+        &self,
+        path: &str,
+        to: Attributes,
+    ) -> Result<Pending, SftpError> {
+        self.send_path_request(path, PathRequest::SetStat(to)).await
     }
 
+    /// Makes a directory; its parent must exist.
     pub(crate) async fn make_directory(&self, path: &str, mode: u32) -> Result<Pending, SftpError> {
         let attributes = Attributes {
             permissions: Some(mode),
             ..Attributes::default()
         };
-        self.path(path, PathRequest::MakeDirectory(attributes))
+        self.send_path_request(path, PathRequest::MakeDirectory(attributes))
             .await
     }
 
+    /// Removes a file or a link.
     pub(crate) async fn remove(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::Remove).await
+        self.send_path_request(path, PathRequest::Remove).await
     }
 
-    /// A path with its `~user`; nothing where the server cannot tell.
+    /// Expands `~user` at the beginning of a path; `None` if the server lacks the extension.
     pub(crate) async fn expand(&self, path: &str) -> Result<Option<Bytes>, SftpError> {
-        if !self.has(extension::EXPAND_PATH) {
+        if !self.supports(extension::EXPAND_PATH) {
             return Ok(None);
         }
         let arguments = [path.as_bytes()];
-        let pending = self.extended(extension::EXPAND_PATH, &arguments).await?;
-        Ok(Some(pending.one_name().await?))
+        let pending = self
+            .send_extended(extension::EXPAND_PATH, &arguments)
+            .await?;
+        Ok(Some(pending.single_name().await?))
     }
 
+    /// Reads the text of a link.
     pub(crate) async fn read_link(&self, path: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::ReadLink).await
+        self.send_path_request(path, PathRequest::ReadLink).await
     }
 
-    /// Makes a link at `path` that holds `text`.
+    /// Makes a symbolic link at `path` that holds `text`.
     pub(crate) async fn make_link(&self, path: &str, text: &str) -> Result<Pending, SftpError> {
-        self.path(path, PathRequest::Link(text)).await
+        self.send_path_request(path, PathRequest::Link(text)).await
     }
 
-    /// The rename of the draft, which must not replace anything.
+    /// Renames a file; fails if `to` exists.
     pub(crate) async fn rename(&self, from: &str, to: &str) -> Result<Pending, SftpError> {
-        self.path(from, PathRequest::Rename(to)).await
+        self.send_path_request(from, PathRequest::Rename(to)).await
     }
 
-    /// The rename of POSIX; only where [`Self::replaces`] says so.
-    pub(crate) async fn replace(&self, from: &str, to: &str) -> Result<Pending, SftpError> {
+    /// Renames a file and replaces `to`; only where [`Self::can_replace`] is true.
+    pub(crate) async fn posix_rename(&self, from: &str, to: &str) -> Result<Pending, SftpError> {
         let arguments = [from.as_bytes(), to.as_bytes()];
-        self.extended(extension::POSIX_RENAME, &arguments).await
+        self.send_extended(extension::POSIX_RENAME, &arguments)
+            .await
     }
 
-    /// Writes a file to its disk; nothing where the server does not offer that.
+    /// Has the server write a file to its disk; `None` if the server lacks the extension.
     pub(crate) async fn sync(&self, handle: &Handle) -> Result<Option<Pending>, SftpError> {
-        if !self.syncs() {
+        if !self.can_sync() {
             return Ok(None);
         }
-        Ok(Some(self.extended(extension::FSYNC, &[&handle.0]).await?))
+        Ok(Some(
+            self.send_extended(extension::FSYNC, &[&handle.0]).await?,
+        ))
     }
 
-    /// Room on the file system of a path, where the server tells.
-    pub(crate) async fn room(&self, path: &str) -> Option<Room> {
-        if !self.has(extension::STATVFS) {
+    /// Free space of the file system of a path; `None` if the server does not answer.
+    pub(crate) async fn free_space(&self, path: &str) -> Option<FreeSpace> {
+        if !self.supports(extension::STATVFS) {
             return None;
         }
-        let pending = self.extended(extension::STATVFS, &[path.as_bytes()]).await;
-        wire::room(pending.ok()?.extended().await.ok()?)
+        let pending = self
+            .send_extended(extension::STATVFS, &[path.as_bytes()])
+            .await;
+        decode::free_space(pending.ok()?.extended().await.ok()?)
     }
 
+    /// Requests up to `length` bytes at `offset`, bounded by [`Self::read_block`].
     pub(crate) async fn read(
         &self,
         handle: &Handle,
@@ -130,11 +158,11 @@ impl Sftp {
         length: u64,
     ) -> Result<Pending, SftpError> {
         let length = length.min(self.read_block()) as u32;
-        self.handle_request(false, |id| wire::read(id, handle, offset, length))
+        self.send_request(false, |id| encode::read(id, handle, offset, length))
             .await
     }
 
-    /// A block that is not sent any more once `unless` is cancelled.
+    /// Queues a block of data at `offset`. The block is not sent once `unless` is cancelled.
     pub(crate) async fn write(
         &self,
         slot: Slot,
@@ -143,9 +171,9 @@ impl Sftp {
         data: Bytes,
         unless: CancellationToken,
     ) -> Result<Pending, SftpError> {
-        let (id, pending) = self.expect(false);
+        let (id, pending) = self.register(false);
         self.enqueue_outgoing(Outgoing {
-            head: wire::write_head(id, handle, offset, data.len()),
+            head: encode::write_head(id, handle, offset, data.len()),
             body: data,
             unless: Some(unless),
             slot: Some(slot),
@@ -154,28 +182,31 @@ impl Sftp {
         Ok(pending)
     }
 
-    pub(crate) async fn names(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::read_directory(id, handle))
+    /// Requests the next names of an open directory.
+    pub(crate) async fn read_directory(&self, handle: &Handle) -> Result<Pending, SftpError> {
+        self.send_request(false, |id| encode::read_directory(id, handle))
             .await
     }
 
+    /// Requests the attributes of an open file.
     pub(crate) async fn stat_handle(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::stat_handle(id, handle))
+        self.send_request(false, |id| encode::stat_handle(id, handle))
             .await
     }
 
-    pub(crate) async fn set_handle(
+    /// Sets the attributes of an open file.
+    pub(crate) async fn set_handle_attributes(
         &self,
         handle: &Handle,
         to: &Attributes,
     ) -> Result<Pending, SftpError> {
-        self.handle_request(false, |id| wire::set_handle(id, handle, to))
+        self.send_request(false, |id| encode::set_handle_attributes(id, handle, to))
             .await
     }
 
-    /// Closing may write to a disk.
+    /// Closes a file or directory. The server may write to its disk, so this may take long.
     pub(crate) async fn close(&self, handle: &Handle) -> Result<Pending, SftpError> {
-        self.handle_request(true, |id| wire::close(id, handle))
+        self.send_request(true, |id| encode::close(id, handle))
             .await
     }
 }

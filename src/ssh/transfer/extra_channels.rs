@@ -73,7 +73,7 @@ fn open(context: &Context, size: u64, draft: Draft<'_>) {
 /// One more channel of a connection; a server that opens no more is no error.
 pub(super) async fn channel(pool: &Arc<SftpPool>) -> Option<Sftp> {
     let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
-    pool.take_beside(deadline).await.ok()
+    pool.take_extra(deadline).await.ok()
 }
 
 /// A channel beside the first one, when it is open; nothing where there is none to be had.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, timeout};
 
 use crate::limits;
+use crate::ssh::sftp::Sftp;
+use crate::ssh::sftp::error::status;
 use crate::ssh::sftp::pool::SftpPool;
-use crate::ssh::sftp::{Sftp, wire};
 
 /// Temporary files on a host that could not be removed because the link was gone. A session keeps them and
 /// removes them over its next link.
@@ -45,7 +46,7 @@ pub(super) async fn remove_all(sftp: &Sftp, paths: Vec<String>) -> Vec<String> {
         match timeout(remaining, removing).await {
             Ok(Ok(())) => {}
             // It is not there, or it was never made.
-            Ok(Err(error)) if error.code() == Some(wire::status::NO_SUCH_FILE) => {}
+            Ok(Err(error)) if error.code() == Some(status::NO_SUCH_FILE) => {}
             _ => left.push(path),
         }
     }

@@ -3,8 +3,9 @@
 use super::context::Context;
 use super::error::{Side, TransferError};
 use super::names;
-use crate::ssh::sftp::wire::{Attributes, Kind, kind_of, status};
-use crate::ssh::sftp::{Pending, Sftp, SftpError, wire};
+use crate::ssh::sftp::error::status;
+use crate::ssh::sftp::wire::{Attributes, FileKind, FreeSpace, file_kind};
+use crate::ssh::sftp::{Pending, Sftp, SftpError};
 
 /// Where a file goes on the host.
 #[derive(Debug, Clone)]
@@ -64,18 +65,18 @@ pub(super) async fn target(
     source_name: &str,
 ) -> Result<Target, TransferError> {
     let found = look(context, path).await?;
-    let kind = found.as_ref().map(kind_of);
+    let kind = found.as_ref().map(file_kind);
     let (path, exists) = match kind {
-        Some(Kind::Directory) => {
+        Some(FileKind::Directory) => {
             let inner = names::join(path, source_name);
             let there = look(context, &inner).await?;
-            match there.as_ref().map(kind_of) {
-                Some(Kind::Directory) => return Err(in_the_way(&inner, "a directory")),
-                Some(Kind::Special) => return Err(in_the_way(&inner, "a special file")),
+            match there.as_ref().map(file_kind) {
+                Some(FileKind::Directory) => return Err(in_the_way(&inner, "a directory")),
+                Some(FileKind::Special) => return Err(in_the_way(&inner, "a special file")),
                 there => (inner, there.is_some()),
             }
         }
-        Some(Kind::Special) => return Err(in_the_way(path, "a special file")),
+        Some(FileKind::Special) => return Err(in_the_way(path, "a special file")),
         None if path.ends_with('/') => {
             let reason = "there is no such directory; make it first, or leave the final / away to name the file";
             return Err(TransferError::remote(path, reason));
@@ -121,7 +122,7 @@ pub(super) async fn make_directories(context: &Context, path: &str) -> Result<()
         if let Err(error) = made.await {
             // Another call may have made it meanwhile.
             let there = look(context, path).await?;
-            if there.as_ref().map(kind_of) != Some(Kind::Directory) {
+            if there.as_ref().map(file_kind) != Some(FileKind::Directory) {
                 return Err(explain(context, path, error, 0).await);
             }
             continue;
@@ -137,7 +138,7 @@ pub(super) async fn commit(
     temporary: &str,
     target: &str,
 ) -> Result<(), TransferError> {
-    if context.spec.overwrite && !context.sftp.replaces() {
+    if context.spec.overwrite && !context.sftp.can_replace() {
         return commit_in_steps(context, temporary, target).await;
     }
     let sent = start_move(context, temporary, target).await;
@@ -152,7 +153,7 @@ pub(super) async fn start_move(
     target: &str,
 ) -> Result<Pending, SftpError> {
     if context.spec.overwrite {
-        context.sftp.replace(temporary, target).await
+        context.sftp.posix_rename(temporary, target).await
     } else {
         // OpenSSH links and unlinks here, which replaces nothing.
         context.sftp.rename(temporary, target).await
@@ -173,8 +174,8 @@ pub(super) async fn moved(
         }
         Err(error @ SftpError::Status(_)) => {
             let there = context.sftp.link_stat(target).await.ok();
-            match there.as_ref().map(kind_of) {
-                Some(Kind::Directory) => Err(in_the_way(target, "a directory")),
+            match there.as_ref().map(file_kind) {
+                Some(FileKind::Directory) => Err(in_the_way(target, "a directory")),
                 Some(_) if !context.spec.overwrite => Err(exists_already(target)),
                 _ => Err(explain(context, target, error, 0).await),
             }
@@ -245,9 +246,9 @@ pub(super) async fn explain(
             TransferError::remote(path, "the name is too long")
         }
         status::FAILURE => {
-            let room = match context.sftp.room(directory).await {
+            let room = match context.sftp.free_space(directory).await {
                 Some(room) => Some(room),
-                None => context.sftp.room("/").await,
+                None => context.sftp.free_space("/").await,
             };
             explain_failure(path, room, needed, error)
         }
@@ -257,7 +258,7 @@ pub(super) async fn explain(
 
 async fn explain_missing(context: &Context, path: &str, directory: &str) -> TransferError {
     match context.sftp.stat(directory).await {
-        Ok(above) if kind_of(&above) != Kind::Directory => {
+        Ok(above) if file_kind(&above) != FileKind::Directory => {
             TransferError::remote(path, format!("{directory:?} is not a directory"))
         }
         Err(error) if error.code() == Some(status::NO_SUCH_FILE) => {
@@ -272,7 +273,7 @@ async fn explain_missing(context: &Context, path: &str, directory: &str) -> Tran
 
 fn explain_failure(
     path: &str,
-    room: Option<wire::Room>,
+    room: Option<FreeSpace>,
     needed: u64,
     error: SftpError,
 ) -> TransferError {

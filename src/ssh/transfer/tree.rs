@@ -125,7 +125,7 @@ async fn read_names(
     let mut answers = 0;
     loop {
         while asked.len() < LISTINGS_AHEAD {
-            asked.push_back(sftp.names(handle).await?);
+            asked.push_back(sftp.read_directory(handle).await?);
         }
         let Some(next) = asked.pop_front() else {
             return Ok(Some(entries));

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::TransferError;
 use super::remote;
 use super::spec::Summary;
-use crate::ssh::sftp::wire::{Kind, kind_of};
+use crate::ssh::sftp::wire::{FileKind, file_kind};
 
 /// Downloads the file or the tree that the call names.
 pub(super) async fn download(context: &Context) -> Result<Summary, TransferError> {
@@ -22,17 +22,17 @@ pub(super) async fn download(context: &Context) -> Result<Summary, TransferError
         Ok(found) => found,
         Err(error) => return Err(remote::explain(context, &path, error, 0).await),
     };
-    match kind_of(&found) {
-        Kind::Directory if spec.recursive => tree::run(context, path, local).await,
-        Kind::Directory => Err(TransferError::remote(
+    match file_kind(&found) {
+        FileKind::Directory if spec.recursive => tree::run(context, path, local).await,
+        FileKind::Directory => Err(TransferError::remote(
             &path,
             "it is a directory; recursive: true copies it with all that is in it",
         )),
-        Kind::Special | Kind::Link => Err(TransferError::remote(
+        FileKind::Special | FileKind::Link => Err(TransferError::remote(
             &path,
             "it is a special file (a device, a pipe or a socket)",
         )),
-        Kind::File => {
+        FileKind::File => {
             let size = found.size.unwrap_or_default();
             file::download_file(context, path, local, size).await
         }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::file;
 use super::target::{self, Target};
 use crate::ssh::sftp::Entry;
-use crate::ssh::sftp::wire::{Attributes, Kind, kind_of};
+use crate::ssh::sftp::wire::{Attributes, FileKind, file_kind};
 use crate::ssh::transfer::context::Context;
 use crate::ssh::transfer::error::TransferError;
 use crate::ssh::transfer::local::{Dir, Meta, Temporary, blocking};
@@ -116,23 +116,23 @@ fn note(
     };
     let path = tree::below(at, &name);
     tree::check_depth(&path)?;
-    match kind_of(&entry.attributes) {
-        Kind::File => tree.files.push(FileNode {
+    match file_kind(&entry.attributes) {
+        FileKind::File => tree.files.push(FileNode {
             path,
             size: entry.attributes.size.unwrap_or_default(),
         }),
-        Kind::Directory => {
+        FileKind::Directory => {
             tree.directories.push(DirectoryNode {
                 path: path.clone(),
                 meta: Some(meta(&entry.attributes)),
             });
             level.push(path);
         }
-        Kind::Link => tree.links.push(LinkNode {
+        FileKind::Link => tree.links.push(LinkNode {
             path,
             text: String::new(),
         }),
-        Kind::Special => {
+        FileKind::Special => {
             let path = join(root, &path);
             context.skip(format!("{path:?}: a special file"));
         }
@@ -158,7 +158,7 @@ async fn read_links(context: &Context, root: &str, tree: &mut Tree) -> Result<()
     let texts: Vec<Option<LinkNode>> = stream::iter(links)
         .map(|link| async move {
             let path = join(root, &link.path);
-            let read = async { context.sftp.read_link(&path).await?.one_name().await };
+            let read = async { context.sftp.read_link(&path).await?.single_name().await };
             let text = read
                 .await
                 .map_err(|error| TransferError::sftp(&path, error))?;

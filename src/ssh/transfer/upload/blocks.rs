@@ -166,7 +166,7 @@ async fn sync_beside(
     extra: usize,
 ) -> Result<Infallible, Failed> {
     // A channel that is not used for the blocks, and a file that is long enough to be worth it.
-    let is_spare = extra + 1 < limits::SFTP_CHANNELS_MAX && context.sftp.syncs();
+    let is_spare = extra + 1 < limits::SFTP_CHANNELS_MAX && context.sftp.can_sync();
     if is_spare
         && blocks.window.left() >= 2 * limits::TRANSFER_SYNC_BYTES
         && let Some(sftp) = extra_channels::channel(&context.pool).await
@@ -242,7 +242,7 @@ async fn send(
 ) -> Result<Carried, Failed> {
     let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
     // A new file of OpenSSH reads as zeros where nothing was written.
-    let skips_zeros = sftp.replaces() && !context.spec.resume;
+    let skips_zeros = sftp.can_replace() && !context.spec.resume;
     let sending = async move {
         let mut wrote = false;
         loop {
@@ -251,7 +251,7 @@ async fn send(
                 () = context.pool.channels().contended(), if busy.is_some() => {
                     return Ok((wrote, None));
                 }
-                slot = sftp.slot() => slot.map_err(Failed::Sftp)?,
+                slot = sftp.reserve_slot() => slot.map_err(Failed::Sftp)?,
             };
             let Some((block, bytes)) = blocks.next().await.map_err(Failed::Other)? else {
                 break;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::blocks::{Blocks, Carried, Failed, copy};
 use super::source::Source;
 use super::{finish, resume};
-use crate::ssh::sftp::wire::status;
+use crate::ssh::sftp::error::status;
 use crate::ssh::sftp::{Handle, SftpError};
 use crate::ssh::transfer::context::Context;
 use crate::ssh::transfer::error::TransferError;
@@ -121,7 +121,7 @@ async fn small(
         let block = rest.split_to(length);
         let (sftp, over) = (&context.sftp, context.over.clone());
         let sent = async {
-            let slot = sftp.slot().await?;
+            let slot = sftp.reserve_slot().await?;
             sftp.write(slot, &draft.handle, offset, block, over).await
         };
         writes.push(

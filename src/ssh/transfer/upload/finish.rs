@@ -19,7 +19,7 @@ const MODE_MASK: u32 = 0o777;
 /// Whether what is on the disk of the host can become the target in one round trip.
 pub(super) fn can_settle(context: &Context) -> bool {
     let spec = &context.spec;
-    let one_step = !spec.overwrite || context.sftp.replaces();
+    let one_step = !spec.overwrite || context.sftp.can_replace();
     one_step && !spec.resume && spec.verify == Verify::Size
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn settle(
     blocking(move || checked.check_unchanged()).await??;
     let sftp = &context.sftp;
     let attributes = attributes(context, source, source.size());
-    let set = sftp.set_handle(&draft.handle, &attributes).await;
+    let set = sftp.set_handle_attributes(&draft.handle, &attributes).await;
     let set = set.map_err(failed)?;
     let close = sftp.close(&draft.handle).await.map_err(failed)?;
     let moved = remote::start_move(context, &draft.path, &target.path).await;
@@ -90,7 +90,10 @@ pub(super) async fn finish(
     let failed = |error| TransferError::sftp(&target.path, error);
     let sftp = &context.sftp;
     let attributes = attributes(context, source, size);
-    let set = sftp.set_handle(handle, &attributes).await.map_err(failed)?;
+    let set = sftp
+        .set_handle_attributes(handle, &attributes)
+        .await
+        .map_err(failed)?;
     let sync = sftp.sync(handle).await.map_err(failed)?;
     let stat = sftp.stat_handle(handle).await.map_err(failed)?;
     let close = sftp.close(handle).await.map_err(failed)?;

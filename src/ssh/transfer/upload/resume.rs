@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::file::{Draft, create};
 use super::source::Source;
 use crate::limits;
-use crate::ssh::sftp::wire::{Kind, kind_of};
+use crate::ssh::sftp::wire::{FileKind, file_kind};
 use crate::ssh::transfer::context::{Context, lock};
 use crate::ssh::transfer::error::TransferError;
 use crate::ssh::transfer::local::blocking;
@@ -23,7 +23,7 @@ pub(super) async fn draft(
     let path = names::join(&target.directory, &name);
     remove_older(context, target, &name).await?;
     if let Some(there) = remote::look(context, &path).await?
-        && kind_of(&there) == Kind::File
+        && file_kind(&there) == FileKind::File
     {
         let part = there.size.unwrap_or_default().min(size);
         if let Some(start) = matching_part(context, source, &path, part).await? {

@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::source::{Refused, Source};
 use super::{file, finish};
 use crate::ssh::sftp::SftpError;
-use crate::ssh::sftp::wire::{Kind, kind_of};
+use crate::ssh::sftp::wire::{FileKind, file_kind};
 use crate::ssh::transfer::context::{Context, lock};
 use crate::ssh::transfer::error::TransferError;
 use crate::ssh::transfer::local::{self, Dir, blocking};
@@ -147,7 +147,7 @@ async fn make_directories(
 ) -> Result<Vec<DirectoryNode>, TransferError> {
     let mut made = Vec::new();
     match remote::look(context, remote).await? {
-        Some(there) if kind_of(&there) == Kind::Directory => {}
+        Some(there) if file_kind(&there) == FileKind::Directory => {}
         Some(_) => {
             let reason = "a file is in the way of the directory";
             return Err(TransferError::remote(remote, reason));
@@ -188,7 +188,7 @@ async fn make_directory(
             Ok(())
         }
         Err(error @ SftpError::Status(_)) => match context.sftp.link_stat(&path).await {
-            Ok(there) if kind_of(&there) == Kind::Directory => Ok(()),
+            Ok(there) if file_kind(&there) == FileKind::Directory => Ok(()),
             // A link could lead out of the target.
             Ok(_) => Err(TransferError::remote(
                 &path,
@@ -304,7 +304,7 @@ async fn close_directory(
     let Some(meta) = node.meta else { return Ok(()) };
     let path = names::join(remote, &node.path);
     let to = finish::directory_attributes(meta.mode & 0o777, meta);
-    let set = async { context.sftp.set(&path, to).await?.done().await };
+    let set = async { context.sftp.set_attributes(&path, to).await?.done().await };
     match set.await {
         Ok(()) => Ok(()),
         Err(SftpError::Status(_)) => {
