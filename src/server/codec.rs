@@ -1,7 +1,7 @@
-//! JSON-RPC messages, as lines or as the bodies of requests: bounded, and answered even when they cannot be read.
+//! Parses JSON-RPC messages, from lines or bodies of requests, within a bound on their size.
 //!
-//! What is no message gets an error response instead of silence, with the id of the request where one
-//! can be made out, so that its sender does not wait for ever.
+//! Input that is no message gets an error response instead of silence, with the id of the request where the id can be
+//! found, so that the sender does not wait for ever.
 
 use rmcp::RoleServer;
 use rmcp::service::RxJsonRpcMessage;
@@ -11,21 +11,21 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 /// JSON-RPC 2.0 section 5.1.
 pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
-/// Bytes of an id that is worth answering to.
+/// Bytes of the longest id that is answered.
 const ID_MAX_BYTES: usize = 256;
 
-/// What a line was.
+/// A parsed line or body.
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// A message.
     Message(Box<RxJsonRpcMessage<RoleServer>>),
-    /// No message: this is to be answered.
+    /// Not a message: the answer to send.
     Rejected(Value),
-    /// Nothing at all.
+    /// Nothing to process or to answer.
     Blank,
 }
 
-/// Reads one line of at most `max` bytes; a longer one is skipped to its end. Nothing means the end of input.
+/// Reads a line of at most `max` bytes; a longer line is skipped to its end. `None` is the end of the input.
 pub(super) async fn read<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     max: usize,
@@ -36,7 +36,7 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
     loop {
         let available = reader.fill_buf().await?;
         if available.is_empty() {
-            // A last line without its newline is a line.
+            // The last line may lack its newline.
             return Ok((length > 0).then(|| decode(&line, length, max, scanner)));
         }
         let newline = available.iter().position(|byte| *byte == b'\n');
@@ -48,7 +48,7 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
         if length <= max {
             line.extend_from_slice(content);
         } else {
-            // What was kept of it, once, and then the rest as it comes.
+            // First the part that was kept, then the rest as it arrives.
             scanner.feed(&std::mem::take(&mut line));
             scanner.feed(content);
         }
@@ -59,12 +59,12 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
     }
 }
 
-/// Reads a message that came by itself, whole and within its bound.
+/// Parses a message that arrived as a whole, such as the body of a request.
 pub(super) fn whole(bytes: &[u8]) -> Incoming {
     decode(bytes, bytes.len(), bytes.len(), IdScanner::default())
 }
 
-/// What a line is. The scanner has seen it only if it is too long.
+/// Parses a line. The scanner has seen the line only if the line is too long.
 fn decode(line: &[u8], length: usize, max: usize, mut scanner: IdScanner) -> Incoming {
     if length > max {
         let text = format!("the message has {length} bytes; at most {max} fit on a line");
@@ -88,7 +88,7 @@ fn refuse(line: &[u8], reason: &serde_json::Error, id: Option<Value>) -> Incomin
         return Incoming::Rejected(error(PARSE_ERROR, "the message is not valid UTF-8", id));
     }
     match serde_json::from_slice::<Value>(line) {
-        // A notification of a kind that nobody here knows needs no answer.
+        // A notification of an unknown kind needs no answer.
         Ok(Value::Object(object))
             if object.contains_key("method") && !object.contains_key("id") =>
         {
@@ -113,14 +113,15 @@ pub(super) fn error(code: i32, message: &str, id: Option<Value>) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
 }
 
-/// Finds the `id` of a JSON-RPC message without holding the message: a key of the outermost object.
+/// Finds the `id` of a JSON-RPC message, a key of the outermost object, without holding the message.
 #[derive(Debug, Default)]
 struct IdScanner {
     depth: usize,
     in_string: bool,
     escaped: bool,
-    /// The last string at depth 1, and whether the value of key `id` comes next.
+    /// The last string at depth 1.
     text: Vec<u8>,
+    /// The next value belongs to the key `id`.
     at_id: bool,
     id: Option<Value>,
 }

@@ -1,7 +1,7 @@
 //! The MCP server: one handler for all transports and both protocol eras.
 //!
-//! Holds no state of a client: everything hangs on session names in the supervisor, because rmcp makes a
-//! handler for each request or each client, and the 2026-07-28 protocol has no client sessions at all.
+//! The handler keeps no state of a client: all state belongs to named sessions in the supervisor, because rmcp makes a
+//! handler for each request or each client, and protocol version 2026-07-28 has no client sessions.
 
 mod codec;
 pub mod http;
@@ -23,7 +23,7 @@ use crate::actors::SupervisorHandle;
 use crate::policy::LocalPolicy;
 use crate::tools::{Call, Catalog, INSTRUCTIONS};
 
-/// How long a client may keep the list of tools: it changes only with the binary.
+/// Time that a client may cache the list of tools, which changes only with the binary.
 const LIST_TTL_MS: u64 = 3_600_000;
 
 /// Answers MCP requests.
@@ -35,7 +35,7 @@ pub struct McpServer {
 }
 
 impl McpServer {
-    /// A server in front of a supervisor, with the rules for local paths that all its calls obey.
+    /// A server for a supervisor, with the rules for local paths that all calls obey.
     pub fn new(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> Self {
         Self {
             supervisor,
@@ -67,7 +67,7 @@ impl ServerHandler for McpServer {
         request: CustomRequest,
         _context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(unread(request.method))
+        Err(unparsed_request(request.method))
     }
 
     async fn list_tools(
@@ -96,7 +96,7 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// Methods that are known here: a request that names one and still could not be read has bad parameters.
+/// Known methods: a request of a known method that cannot be parsed has bad parameters.
 const METHODS: [&str; 5] = [
     "initialize",
     "ping",
@@ -105,9 +105,9 @@ const METHODS: [&str; 5] = [
     "tools/call",
 ];
 
-fn unread(method: String) -> ErrorData {
+fn unparsed_request(method: String) -> ErrorData {
     if METHODS.contains(&method.as_str()) {
-        let text = format!("the parameters of {method} do not have the form that MCP gives them");
+        let text = format!("the parameters of {method} do not have the form that MCP defines");
         return ErrorData::invalid_params(text, None);
     }
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)

@@ -2,8 +2,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGINT, SIGTERM or SIGHUP; they are listened for from the call on, before the first poll. A second
-/// one changes nothing: the end is bounded.
+/// Waits for SIGINT, SIGTERM or SIGHUP. The handlers are installed by the call, before the first poll. A second signal
+/// changes nothing, because the time of the shutdown is bounded.
 pub(super) fn termination() -> impl Future<Output = ()> {
     let listen = |kind| signal(kind).ok();
     let mut signals = [

@@ -1,4 +1,4 @@
-//! MCP on stdio: one client, messages as lines, an orderly end within a second.
+//! MCP on stdio: a single client, messages as lines, an orderly end within a second.
 
 use std::collections::HashSet;
 use std::io;
@@ -27,16 +27,16 @@ use crate::policy::LocalPolicy;
 
 /// Messages read ahead of the service.
 const READ_AHEAD: usize = 16;
-/// Buffer of the reader; lines may be much longer.
+/// Bytes of the reader's buffer; lines may be much longer.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Time for calls that are under way when the input ends: a script may send its calls and close.
+/// Time for calls in progress when the input ends: a script may send its calls and close stdin.
 const EOF_GRACE: Duration = Duration::from_millis(200);
-/// Answers of our own that wait for room in stdout. A client that does not read gets no more of them.
+/// Rejections that wait for room in stdout; a client that does not read gets no more.
 const REJECTIONS_MAX: usize = 64;
 /// Server error of JSON-RPC 2.0 section 5.1: too many calls at once.
 const TOO_MANY_CALLS: i32 = -32000;
 
-/// Serves one client until it is gone or a signal comes.
+/// Serves the client until its input ends, its output breaks, or a signal arrives.
 pub async fn serve(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> ExitCode {
     let client = Client::default();
     let stop = CancellationToken::new();
@@ -48,7 +48,7 @@ pub async fn serve(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> E
         request_seen: false,
     };
     let service = McpServer::new(supervisor.clone(), local_policy);
-    let serving = tokio::spawn(run_service(service, transport, stop.clone()));
+    let serving = tokio::spawn(serve_messages(service, transport, stop.clone()));
     tokio::select! {
         () = termination() => {}
         () = client.end_of_input() => client.idle_within(EOF_GRACE).await,
@@ -61,26 +61,26 @@ pub async fn serve(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> E
     ExitCode::SUCCESS
 }
 
-async fn run_service(service: McpServer, transport: StdioTransport, stop: CancellationToken) {
+async fn serve_messages(service: McpServer, transport: StdioTransport, stop: CancellationToken) {
     match serve_server_with_ct(service, transport, stop).await {
         Ok(running) => {
             let ended = running.waiting().await;
             tracing::debug!(?ended, "the service ended");
         }
-        // An end of input before the first message is no failure. Other errors of rmcp's quote what they have
-        // read, so they are not for the log.
+        // An end of input before the first message is no failure. rmcp's other errors quote the input, which may
+        // contain secrets, so they are not logged.
         Err(_) => tracing::debug!("the service did not start"),
     }
 }
 
-/// The client on the other end, as far as the transport knows it.
+/// The state of the client that the transport keeps.
 #[derive(Clone)]
 struct Client {
     stdout: Arc<tokio::sync::Mutex<Output>>,
-    /// Requests that were not answered yet.
+    /// Requests without an answer.
     open: Arc<Mutex<HashSet<RequestId>>>,
     input_ended: CancellationToken,
-    /// Nobody reads what is written.
+    /// A write to stdout has failed: the client is gone.
     gone: CancellationToken,
 }
 
@@ -111,10 +111,10 @@ impl Client {
         }
     }
 
-    /// An answer that is being written gets its time.
+    /// Waits for an answer that is being written.
     async fn flushed_within(&self, limit: Duration) {
         let flush = async { self.stdout.lock().await.flush().await };
-        // A client that does not read has had its chance.
+        // A client that does not read within the limit loses the answer.
         let _ = timeout(limit, flush).await;
     }
 
@@ -133,16 +133,16 @@ impl Client {
         result
     }
 
-    /// Counts a request in, or says with which code and words it is refused.
+    /// Admits a request, or returns the code and the text of the refusal.
     fn admit(&self, id: &RequestId) -> Result<(), (i32, String)> {
         let mut open = self.open();
         if open.contains(id) {
-            let text = "a request with this id is under way; give each one an id of its own";
+            let text = "a request with this id is in progress; give each request an id of its own";
             return Err((codec::INVALID_REQUEST, text.to_owned()));
         }
         if open.len() >= limits::STDIO_CALLS_MAX {
             let text = format!(
-                "{} calls are under way, which is the limit; wait for one",
+                "{} calls are in progress, which is the limit; wait for one to end",
                 limits::STDIO_CALLS_MAX
             );
             return Err((TOO_MANY_CALLS, text));
@@ -152,7 +152,7 @@ impl Client {
     }
 }
 
-/// Reads lines until the input ends. What is no message is answered here.
+/// Reads lines until the input ends, and answers lines that are no message.
 async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleServer>>) {
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stdio_pipes::input());
     let rejections = write_rejections(client.clone());
@@ -173,13 +173,13 @@ async fn read_lines(client: Client, sender: mpsc::Sender<RxJsonRpcMessage<RoleSe
         }
     }
     client.input_ended.cancel();
-    // The service would end at once with its input; calls that are under way may still be answered.
+    // The service ends with its input; while the sender lives, calls in progress may still be answered.
     client.gone.cancelled().await;
     drop(sender);
 }
 
-/// Writes answers of our own beside the reader, which must see the end of the input even when nobody reads
-/// what is written.
+/// Starts a task that writes rejections, so that the reader sees the end of the input even while the client does not
+/// read.
 fn write_rejections(client: Client) -> mpsc::Sender<Value> {
     let (sender, mut receiver) = mpsc::channel(REJECTIONS_MAX);
     tokio::spawn(async move {
@@ -202,13 +202,13 @@ async fn deliver(
         JsonRpcMessage::Request(request) => {
             if let Err((code, text)) = client.admit(&request.id) {
                 let id = serde_json::to_value(&request.id).ok();
-                // Without room the client reads nothing: it would not see this either.
+                // A full queue means that the client does not read, so the rejection would not be read either.
                 let _ = rejections.try_send(codec::error(code, &text, id));
                 return true;
             }
         }
         JsonRpcMessage::Notification(notification) => {
-            // A cancelled call is not answered, so it is over as far as the count goes.
+            // A cancelled call gets no answer, so the call no longer counts.
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
@@ -224,7 +224,7 @@ async fn deliver(
 struct StdioTransport {
     client: Client,
     receiver: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
-    /// Before the first request there is nothing that a notification could belong to, and rmcp would end.
+    /// rmcp ends at a notification before the first request, so earlier notifications are dropped.
     request_seen: bool,
 }
 
@@ -237,7 +237,7 @@ impl Transport<RoleServer> for StdioTransport {
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let client = self.client.clone();
         async move {
-            // Before it is written: its client may use the id again as soon as it has read this.
+            // The id is free before the answer is written: the client may reuse the id as soon as the answer is read.
             match &item {
                 JsonRpcMessage::Response(response) => drop(client.open().remove(&response.id)),
                 JsonRpcMessage::Error(error) => {

@@ -1,13 +1,13 @@
-//! The two ends of the stdio transport.
+//! stdin and stdout of the stdio transport.
 //!
-//! Most clients give pipes, which can be waited for without a thread in between; anything else (a terminal, a
-//! file, a socket that others may share) goes through tokio's threads.
+//! Most clients pass pipes, which the runtime polls without a thread in between. A terminal, a file, or a socket that
+//! other processes may share goes through tokio's threads.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What messages come from.
+/// The source of messages.
 pub(super) type Input = Box<dyn AsyncRead + Send + Unpin>;
-/// Where messages go.
+/// The destination of messages.
 pub(super) type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// stdin.
@@ -41,7 +41,7 @@ mod linux {
     /// File system of the pipes that have no name (linux/magic.h).
     const PIPEFS_MAGIC: u32 = 0x5049_5045;
 
-    // A pipe is opened anew, so that whoever shares our end does not meet one that does not block.
+    // The pipe is opened again: O_NONBLOCK on the inherited description would affect every process that shares it.
 
     pub(super) fn input() -> Option<Input> {
         if !is_pipe(io::stdin().as_fd()) {
@@ -59,7 +59,8 @@ mod linux {
         Some(Box::new(pipe.ok()?))
     }
 
-    /// A pipe with a name is none here: opened after its last writer has gone, it never tells that there is none.
+    /// Whether the descriptor is an unnamed pipe. A named pipe that is opened after its last writer has gone never
+    /// reports the end of the input.
     fn is_pipe(descriptor: BorrowedFd<'_>) -> bool {
         fstatfs(descriptor).is_ok_and(|system| system.f_type as u32 == PIPEFS_MAGIC)
     }

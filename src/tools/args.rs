@@ -1,4 +1,4 @@
-//! From the arguments of a call to typed parameters, with an error that an agent can act on.
+//! Parses the arguments of a call into typed parameters, with errors that an agent can act on.
 
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
@@ -11,9 +11,9 @@ const NAME_MAX_CHARS: usize = 64;
 
 /// Reads the arguments of a tool with these properties (of its JSON schema).
 ///
-/// snake_case spellings are taken, `name` stands for `session` where that is a property and `name` is not,
-/// `null` counts as absent, and whole numbers may be written as `5.0`. No error quotes a value that has the
-/// wrong type: it may be a secret.
+/// snake_case spellings are accepted, `name` stands for `session` where `session` is a property and `name` is not,
+/// `null` counts as absent, and whole numbers may be written as `5.0`. No error quotes a value of the wrong type,
+/// because the value may be a secret.
 pub(super) fn parse<P: DeserializeOwned>(
     tool: &str,
     properties: &JsonObject,
@@ -38,7 +38,7 @@ pub(super) fn parse<P: DeserializeOwned>(
     })
 }
 
-/// The type of a value against that of its property, and of the values of an object against theirs.
+/// Checks the type of a value against the type of its property, and the members of an object likewise.
 fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(), ToolError> {
     let wanted = schema["type"].as_str().unwrap_or_default();
     let fits = match wanted {
@@ -49,7 +49,7 @@ fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(
         _ => true,
     };
     if !fits {
-        // Numbers that should be whole are no secrets.
+        // A number that should be an integer is no secret.
         let given = if wanted == "integer" && value.is_number() {
             value.to_string()
         } else {
@@ -148,7 +148,7 @@ fn unknown(tool: &str, given: &str, known: &[String]) -> ToolError {
     ToolError::invalid(format!("{tool} has no parameter {given:?}; {known}"))
 }
 
-/// JavaScript clients may write 5 as 5.0.
+/// Turns 5.0 into 5: JavaScript clients may write whole numbers that way.
 fn whole_number(value: Value) -> Value {
     match value.as_f64() {
         Some(number)

@@ -1,4 +1,4 @@
-//! `ssh_connect`
+//! `ssh_connect`: opens a session, or confirms that the session is connected.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::store::{AuthKind, SessionName, SessionSpec};
 /// The tool.
 pub(super) struct Connect;
 
-/// Its parameters.
+/// Parameters of `ssh_connect`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
@@ -46,7 +46,7 @@ impl Tool for Connect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_connect";
     const TITLE: &'static str = "Connect";
-    const DESCRIPTION: &'static str = "Open a named SSH session, or confirm that it is up; config, known_hosts and agent as for ssh. It reconnects by itself and is saved for later conversations.";
+    const DESCRIPTION: &'static str = "Open a named SSH session, or confirm that it is connected; uses ssh config, known_hosts and agent. The session reconnects by itself and is saved for later conversations.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: false,

@@ -1,4 +1,4 @@
-//! `ssh_disconnect`
+//! `ssh_disconnect`: ends a session.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{parameters, schema};
 /// The tool.
 pub(super) struct Disconnect;
 
-/// Its parameters.
+/// Parameters of `ssh_disconnect`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
     session: Option<String>,
@@ -57,7 +57,7 @@ impl Tool for Disconnect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_disconnect";
     const TITLE: &'static str = "Disconnect";
-    const DESCRIPTION: &'static str = "End a session: kill its commands, close its connection. It stays saved unless forget is true.";
+    const DESCRIPTION: &'static str = "End a session: kill its commands, close its connection. The session stays saved unless forget is true.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

@@ -1,4 +1,4 @@
-//! `ssh_download`
+//! `ssh_download`: copies files from the host.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::ssh::transfer::Direction;
 /// The tool.
 pub(super) struct Download;
 
-/// Its parameters.
+/// Parameters of `ssh_download`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     /// File or directory on the host
     remote_path: String,
-    /// Where to, as for ssh_upload
+    /// Target, as for ssh_upload
     local_path: String,
     session: Option<String>,
     recursive: Option<bool>,
@@ -36,7 +36,8 @@ impl Tool for Download {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_download";
     const TITLE: &'static str = "Download files";
-    const DESCRIPTION: &'static str = "Copy a file or a directory from the host. Parameters and promises are those of ssh_upload.";
+    const DESCRIPTION: &'static str =
+        "Copy a file or a directory from the host. Same parameters and guarantees as ssh_upload.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

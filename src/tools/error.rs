@@ -1,4 +1,4 @@
-//! Tool errors, made in one place: a text that says what to do next, and the same for programs in `_meta`.
+//! Errors of tools: a text that names the next step for the model, and a record in `_meta` for programs.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::text::visible_line;
 /// Key of the error record in `_meta`.
 pub(super) const ERROR_META: &str = "mcp-ssh-sessions/error";
 
-/// Characters of an error: a list of sessions or a configuration error fits.
+/// Characters of an error: enough for a list of sessions or a configuration error.
 const TEXT_MAX_CHARS: usize = 4000;
 
-/// Something that did not happen.
+/// A call that was not served, or a command whose connection was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ToolError {
     pub(super) code: ErrorCode,
@@ -24,12 +24,12 @@ pub(crate) struct ToolError {
     retryable: bool,
     retry_after: Option<Duration>,
     state: Option<StateName>,
-    /// Only where a command is concerned.
+    /// Fate of the command, in calls that run a command.
     fate: Option<Fate>,
 }
 
 impl ToolError {
-    /// A parameter that cannot be used.
+    /// An invalid parameter.
     pub(super) fn invalid(text: String) -> Self {
         Self::new(ErrorCode::InvalidParameter, text)
     }
@@ -45,7 +45,7 @@ impl ToolError {
         }
     }
 
-    /// The caller gave up; the client never shows it.
+    /// The caller cancelled the call; clients never show this error.
     pub(super) fn cancelled() -> Self {
         Self::new(ErrorCode::Cancelled, "the call was cancelled".to_owned())
     }
@@ -62,7 +62,7 @@ impl ToolError {
         self
     }
 
-    /// The link was lost with a command under way.
+    /// The link was lost while a command ran.
     pub(super) fn connection_lost(text: String) -> Self {
         Self::new(ErrorCode::ConnectionLost, text).with_fate(Fate::Unknown)
     }

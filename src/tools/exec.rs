@@ -1,4 +1,4 @@
-//! `ssh_exec`
+//! `ssh_exec`: runs a command in a process of its own.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::limits;
 /// The tool.
 pub(super) struct Exec;
 
-/// Its parameters.
+/// Parameters of `ssh_exec`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
@@ -45,7 +45,7 @@ impl Tool for Exec {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_exec";
     const TITLE: &'static str = "Run a command";
-    const DESCRIPTION: &'static str = "Run a command; returns exit status, stdout and stderr. Calls run side by side and share no state (cd, variables). One still running after waitMs goes on as a job: ssh_output reads it, ssh_input feeds or signals it.";
+    const DESCRIPTION: &'static str = "Run a command; returns exit status, stdout and stderr. Calls run side by side and share no state (cd, variables). A command still running after waitMs continues as a job: ssh_output reads it, ssh_input feeds or signals it.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

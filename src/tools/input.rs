@@ -1,4 +1,4 @@
-//! `ssh_input`
+//! `ssh_input`: writes to a job's stdin, ends the stdin, or signals the job.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::ssh::exec::Input as Piece;
 /// The tool.
 pub(super) struct Input;
 
-/// Its parameters.
+/// Parameters of `ssh_input`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
@@ -96,7 +96,7 @@ impl Record for InputRecord {
     }
 }
 
-/// End of transmission: what Ctrl-D types. A terminal has no other end of input.
+/// End of transmission, as Ctrl-D sends. A terminal has no other end of input.
 const CTRL_D: &[u8] = b"\x04";
 
 impl Tool for Input {
@@ -153,7 +153,7 @@ fn ended(job: &JobRecord) -> ToolError {
     ToolError::new(ErrorCode::JobEnded, text)
 }
 
-/// Queues the text in pieces. A command that does not read leaves some of it over, which is told.
+/// Queues the text in pieces. Where a command does not read, the error says how many bytes were taken.
 async fn write(job: &JobRecord, text: Bytes) -> Result<u64, ToolError> {
     let Some(input) = job.input() else {
         return Err(ToolError::invalid(format!(
@@ -187,7 +187,7 @@ async fn close_input(job: &JobRecord) -> bool {
         && let Some(input) = job.input()
     {
         let deadline = Instant::now() + limits::JOB_INPUT_TIMEOUT;
-        // A command that is gone needs no end of input.
+        // A command that has ended needs no end of input.
         let _ = timeout_at(
             deadline,
             input.send(Piece::Data(Bytes::from_static(CTRL_D))),

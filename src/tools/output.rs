@@ -1,4 +1,4 @@
-//! `ssh_output`
+//! `ssh_output`: reads a job's output forward from the unread part, by offset, by pattern, or as a screen.
 
 use std::sync::Arc;
 
@@ -24,16 +24,16 @@ use crate::output::Stream;
 /// The tool.
 pub(super) struct Output;
 
-/// Its parameters.
+/// Parameters of `ssh_output`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     job: String,
     /// Wait for the end or a full page; default 0, at most 50000
     wait_ms: Option<u64>,
-    /// What to read; default both. screen: the terminal of a pty job
+    /// Default both. screen: the terminal of a pty job
     stream: Option<Selection>,
-    /// Start here, negative: from the end; default: what was not read yet
+    /// Start here, negative: from the end; default: the unread part
     offset_bytes: Option<i64>,
     /// Only lines that match this regular expression, with their numbers
     grep: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Parameters {
     max_output_bytes: Option<u64>,
 }
 
-/// What to read.
+/// The part of the output to read.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum Selection {
@@ -65,7 +65,7 @@ impl Tool for Output {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_output";
     const TITLE: &'static str = "Read a job";
-    const DESCRIPTION: &'static str = "Read a job's output and learn its end: what was not read yet, or pages by offsetBytes. With waitMs it waits for the end.";
+    const DESCRIPTION: &'static str = "Read a job's output and its end: the unread part, or pages by offsetBytes. With waitMs, wait for the end.";
     const HINTS: Hints = Hints {
         read_only: true,
         destructive: false,
@@ -100,10 +100,10 @@ impl Tool for Output {
         };
         reader.wait(Instant::now() + wait, &call.context.ct).await;
         if call.context.ct.is_cancelled() {
-            // Nobody reads the answer, so nothing counts as read.
+            // The client gets no answer, so nothing counts as read.
             return Err(ToolError::cancelled());
         }
-        // The end first: output that comes after it was looked at is not lost, it is still unread.
+        // The outcome is read before the output: output that arrives in between stays unread, and is not lost.
         let report = record.report().map_err(ToolError::of_command)?;
         let shown = match (selection, pattern) {
             (Selection::Screen, _) => reader.blocking(Reader::screen).await?,
@@ -126,25 +126,25 @@ impl Tool for Output {
 }
 
 fn pattern(text: &str) -> Result<Regex, ToolError> {
-    // Bounded, because the pattern comes from a model and the automaton from the pattern.
+    // The automaton is bounded, because the pattern comes from a model.
     let built = RegexBuilder::new(text)
         .size_limit(limits::GREP_AUTOMATON_MAX_BYTES)
         .build();
     built.map_err(|error| ToolError::invalid(format!("grep: {error}")))
 }
 
-/// What is to be read of which job.
+/// A selection of a job's output.
 #[derive(Clone)]
 struct Reader {
     record: Arc<JobRecord>,
     stream: Option<Stream>,
-    /// As given; without one, the mark.
+    /// The requested offset; without an offset, reading starts at the mark of the unread part.
     offset: Option<i64>,
     max: usize,
 }
 
 impl Reader {
-    /// Waits for the end of the job, a full page, or the end of the time.
+    /// Waits until the job has ended, a page is full, or the time is over.
     async fn wait(&self, deadline: Instant, cancelled: &CancellationToken) {
         let mut arrived = self.record.output.subscribe();
         let ended = self.record.wait_ended();
@@ -173,7 +173,7 @@ impl Reader {
         }
     }
 
-    /// On a thread where searching and rendering may take their time.
+    /// Runs `work` on a blocking thread: searching and rendering take time.
     async fn blocking(
         self,
         work: impl FnOnce(&Self) -> Shown + Send + 'static,
@@ -187,7 +187,7 @@ impl Reader {
         })
     }
 
-    /// An explicit offset does not move the mark.
+    /// Reads a page. An explicit offset does not move the mark.
     fn page(&self) -> Shown {
         let ended = self.record.ended().is_some();
         let output = self.record.output.lock();
@@ -213,11 +213,11 @@ impl Reader {
         }
     }
 
-    /// A search looks at everything unless told where to start.
+    /// Searches the whole output, or the part from the requested offset on.
     fn search(&self, pattern: &Regex) -> Shown {
         let length = self.record.output.lock().len(self.stream);
         let start = self.offset.map_or(0, |_| self.start(length));
-        // The lock is held for one piece at a time: the reader of the channel must not wait for a search.
+        // The lock is released between pieces: the reader of the channel must not wait for a search.
         let read = |offset, bytes| self.record.output.lock().read(self.stream, offset, bytes);
         let found = render::matching_lines(read, start, pattern, self.max);
         let remark = match (found.found, found.shown) {
@@ -241,7 +241,7 @@ impl Reader {
         }
     }
 
-    /// The screen as the end of the output leaves it.
+    /// Renders the screen of a terminal after the last output.
     fn screen(&self) -> Shown {
         let length = self.record.output.lock().len(None);
         let start = length.saturating_sub(limits::SCREEN_REPLAY_BYTES as u64);
@@ -263,7 +263,7 @@ impl Reader {
     }
 }
 
-/// Escapes make text longer; the page shrinks until the whole fits into a result.
+/// Shrinks a page until its text, which escapes make longer, fits into a result.
 fn fitting(max: usize, page: impl Fn(usize) -> PageView) -> PageView {
     let mut budget = max;
     loop {

@@ -6,17 +6,17 @@ use super::error::ToolError;
 use crate::limits;
 use crate::store::SessionName;
 
-/// A session by name, if one was given.
+/// The session of a call, if the call names a session.
 pub(super) fn session(name: Option<String>) -> Result<Option<SessionName>, ToolError> {
     name.map(|name| session_name("session", &name)).transpose()
 }
 
-/// A session name that was given in a parameter.
+/// Parses the session name in a parameter.
 pub(super) fn session_name(parameter: &str, name: &str) -> Result<SessionName, ToolError> {
     SessionName::parse(name).map_err(|error| ToolError::invalid(format!("{parameter}: {error}")))
 }
 
-/// A duration in milliseconds within its bound.
+/// Reads a duration in milliseconds within its bound.
 pub(super) fn duration(
     parameter: &str,
     millis: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) fn duration(
     Ok(Some(duration))
 }
 
-/// A duration that must not be zero.
+/// Reads a duration that must not be zero.
 pub(super) fn positive(
     parameter: &str,
     millis: Option<u64>,

@@ -15,10 +15,10 @@ use crate::text::{visible, visible_line};
 
 /// Time between two notifications.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Characters of the line that is sent.
+/// Characters of a reported line.
 const LINE_MAX_CHARS: usize = 200;
 
-/// Reports the output of a command to a client that asked for progress, until the guard is dropped.
+/// Reports the last line of a command's output to a client that asked for progress, until the guard is dropped.
 pub(super) fn report_output(
     context: &RequestContext<RoleServer>,
     output: OutputWatch,
@@ -57,7 +57,7 @@ pub(super) fn report_transfer(
     })
 }
 
-/// Sends what there is to tell, once a period, until the guard is dropped or the client is gone.
+/// Sends a notification a period, where `look` has news, until the guard is dropped or the client is gone.
 fn report(
     context: &RequestContext<RoleServer>,
     mut look: impl FnMut(ProgressToken) -> Option<ProgressNotificationParam> + Send + 'static,
@@ -86,7 +86,7 @@ fn report(
     Some(guard)
 }
 
-/// How much there is, and its last line that is not blank.
+/// Length of the output, and its last line that is not blank.
 fn last_line(output: &Output) -> (u64, String) {
     let length = output.len(None);
     let page = output.read(

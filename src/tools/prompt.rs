@@ -1,12 +1,12 @@
-//! Does a command wait for input? A guess, told as one: no output for a second, and a last line that looks like
-//! a prompt and has no end.
+//! A guess whether a command waits for input: no output for a second, and a last line that looks like a prompt and has
+//! no newline. Results say "seems to".
 
 use crate::actors::job::record::JobRecord;
 use crate::limits;
 
-/// Bytes of the last line that are looked at.
+/// Bytes of the last line that are examined.
 const LINE_MAX_BYTES: usize = 400;
-/// What prompts end with.
+/// The characters that prompts end with.
 const PROMPT_ENDS: [char; 8] = [':', '?', '>', '$', '#', '%', ']', ')'];
 
 /// Whether a running job with open input seems to wait at a prompt.

@@ -1,4 +1,4 @@
-//! `ssh_reconnect`
+//! `ssh_reconnect`: drops a connection and dials again.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{parameters, record, schema};
 /// The tool.
 pub(super) struct Reconnect;
 
-/// Its parameters.
+/// Parameters of `ssh_reconnect`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
     session: Option<String>,
@@ -24,7 +24,7 @@ impl Tool for Reconnect {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_reconnect";
     const TITLE: &'static str = "Reconnect";
-    const DESCRIPTION: &'static str = "Drop a connection and dial anew; ends what runs in the session. Rarely needed: calls reconnect by themselves.";
+    const DESCRIPTION: &'static str = "Drop a connection and dial again; ends the session's running commands. Rarely needed: calls reconnect by themselves.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

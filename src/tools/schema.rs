@@ -14,8 +14,8 @@ pub(super) fn input<P: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// The same as clients see it: that a size or a time is not negative, and that nothing else may be given, is
-/// checked, but need not be said.
+/// The schema that clients see: bounds at zero and the exclusion of other parameters are checked, but left out of the
+/// list.
 pub(super) fn shown(schema: &JsonObject) -> Arc<JsonObject> {
     let mut schema = schema.clone();
     schema.remove("additionalProperties");
@@ -30,8 +30,8 @@ fn strip_zero_minimum(object: &mut JsonObject) {
     }
 }
 
-/// The schema of a tool's record. It tells names and types only, because it stands in every conversation: the names
-/// speak for themselves, and bounds of what we write ourselves help nobody.
+/// The schema of a tool's record, reduced to names and types: the schema is a part of every conversation, and bounds on
+/// results help no client.
 pub(super) fn output<R: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = generate::<R>();
     strip_remarks(&mut schema);
@@ -97,7 +97,7 @@ fn simplify(value: &mut Value) {
 }
 
 fn strip_remarks(object: &mut JsonObject) {
-    // A property may have any of these names too; then it is an object.
+    // A property may have one of these names; its value is then an object.
     object.retain(|name, value| match name.as_str() {
         "description" => !value.is_string(),
         "required" => !value.is_array(),

@@ -1,4 +1,4 @@
-//! `ssh_sessions`
+//! `ssh_sessions`: lists all sessions, connected and saved.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::tool::{Call, Hints, Tool};
 use crate::actors::report::{JobStatus, SessionStatus};
 use crate::text::visible_line;
 
-/// Characters of one row of the text.
+/// Characters of a row of the text.
 const ROW_MAX_CHARS: usize = 600;
 
 /// The tool.
 pub(super) struct Sessions;
 
-/// It takes no parameters.
+/// The tool has no parameters.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {}
 
@@ -34,7 +34,7 @@ struct JobRecord {
     running_for_ms: u64,
 }
 
-/// One session.
+/// A session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SessionRecord {

@@ -1,4 +1,4 @@
-//! `ssh_set_default`
+//! `ssh_set_default`: chooses the default session.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{parameters, schema};
 /// The tool.
 pub(super) struct SetDefault;
 
-/// Its parameters.
+/// Parameters of `ssh_set_default`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Parameters {
     session: String,

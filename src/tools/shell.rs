@@ -1,4 +1,4 @@
-//! `ssh_shell`
+//! `ssh_shell`: runs a command in the session's persistent shell.
 
 use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use crate::limits;
 /// The tool.
 pub(super) struct Shell;
 
-/// Its parameters.
+/// Parameters of `ssh_shell`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
@@ -30,7 +30,7 @@ impl Tool for Shell {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_shell";
     const TITLE: &'static str = "Run in the session's shell";
-    const DESCRIPTION: &'static str = "Run a command in the session's own bash, where cd, variables, functions and options last from call to call. One command at a time; stdin is empty. Otherwise like ssh_exec.";
+    const DESCRIPTION: &'static str = "Run a command in the session's persistent bash: cd, variables, functions and options last from call to call. One command at a time; stdin is empty. Otherwise like ssh_exec.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

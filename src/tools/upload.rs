@@ -1,4 +1,4 @@
-//! `ssh_upload`
+//! `ssh_upload`: copies files to the host.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::ssh::transfer::Direction;
 /// The tool.
 pub(super) struct Upload;
 
-/// Its parameters.
+/// Parameters of `ssh_upload`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     /// File or directory here
     local_path: String,
-    /// Where to: a file, or a directory it goes into
+    /// Target: a file, or an existing directory to copy into
     remote_path: String,
     session: Option<String>,
     /// Copy a directory's content
     recursive: Option<bool>,
     /// Replace what is there; default true
     overwrite: Option<bool>,
-    /// Go on from a partial file, and leave one on failure
+    /// Continue from a partial file, and leave one on failure
     resume: Option<bool>,
     /// Compare by; default size
     verify: Option<VerifyBy>,
@@ -41,7 +41,7 @@ impl Tool for Upload {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_upload";
     const TITLE: &'static str = "Upload files";
-    const DESCRIPTION: &'static str = "Copy a file or a directory to the host. The target is whole or untouched; modes, times and links are kept. After waitMs it goes on as a job.";
+    const DESCRIPTION: &'static str = "Copy a file or a directory to the host. The target is whole or untouched; modes, times and links are kept. After waitMs the transfer continues as a job.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,

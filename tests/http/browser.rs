@@ -197,7 +197,7 @@ async fn a_rebound_name_gets_nothing() {
     }
     let seen = seen.lock().unwrap().clone();
     for text in &seen[..2] {
-        assert!(text.contains("does not go by that Host"), "{text}");
+        assert!(text.contains("does not accept that Host"), "{text}");
         assert!(
             !text.contains("mcp_ssh_") && !text.contains("\"status\""),
             "{text}"

@@ -1,4 +1,4 @@
-//! Bodies of requests: within their size and their time, or answered at once.
+//! Reads the bodies of requests within limits of size and time, or answers at once.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::request::Parts;
@@ -11,7 +11,7 @@ use super::reply;
 use crate::limits;
 use crate::metrics::{self, HttpRejection};
 
-/// Why a body was not taken.
+/// Reason for refusing a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     TooLarge,
@@ -19,10 +19,10 @@ enum Refusal {
     Broken,
 }
 
-/// Reads the JSON body of a request, or gives the answer to what is none.
+/// Reads the JSON body of a request; the error is the answer to send.
 pub(super) async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Response<Body>> {
     let (parts, body) = request.into_parts();
-    // A page can send other types to a foreign server without asking it first.
+    // A web page can send other types to a foreign server without a preflight request.
     if !is_json(&parts.headers) {
         return Err(reply::error(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -54,7 +54,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
         if length <= most {
             bytes.extend_from_slice(&data);
         } else if length <= drained {
-            // Read on for a while: who is still writing would not see the answer.
+            // Keep reading for a while: a client that is still writing would not see the answer.
             bytes = BytesMut::new();
         } else {
             return Err(Refusal::TooLarge);
@@ -75,7 +75,7 @@ fn answer(refusal: Refusal) -> Response<Body> {
         ),
         Refusal::TooSlow => (
             StatusCode::REQUEST_TIMEOUT,
-            "the body of the request did not come in time",
+            "the body of the request did not arrive in time",
             HttpRejection::BodyTime,
         ),
         Refusal::Broken => (

@@ -1,7 +1,7 @@
-//! Who may ask: one check in front of every route.
+//! Access control: a single check in front of every route.
 //!
 //! A web page must not reach this server through its user's browser (Host against DNS rebinding, Origin against
-//! everything else), and another user of the machine must not reach it at all (token, or the peer's uid).
+//! everything else), and another user of the machine must not reach the server at all (token, or the peer's uid).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::reply;
 use super::token::Token;
 use crate::metrics::{self, HttpRejection};
 
-/// Sent by browsers, also where they send no Origin, and out of reach of pages (Fetch Metadata).
+/// Sent by browsers even without an Origin, and not settable by pages (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The rules of this server.
@@ -28,16 +28,16 @@ pub struct Guard {
     allow_hosts: Arc<[String]>,
 }
 
-/// One connection.
+/// A connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Connection {
-    /// The end that was connected to.
+    /// This server's address of the connection.
     pub(super) local: SocketAddr,
-    /// The other one.
+    /// The peer.
     pub(super) peer: Peer,
 }
 
-/// Why a request is turned away.
+/// Reason for refusing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     NoHost,
@@ -48,7 +48,7 @@ enum Refusal {
 }
 
 impl Guard {
-    /// With a token, every request has to carry it. `allow_hosts` are further names of this server, `NAME` or
+    /// With a token, every request has to carry the token. `allow_hosts` are further names of this server, `NAME` or
     /// `NAME:PORT`.
     pub fn new(token: Option<Token>, allow_hosts: Vec<String>) -> Self {
         let names = allow_hosts
@@ -60,12 +60,12 @@ impl Guard {
         }
     }
 
-    /// Whether it matters who is at the other end.
+    /// Whether the decision needs the user at the other end.
     pub(super) fn asks_for_peers(&self) -> bool {
         self.token.is_none()
     }
 
-    /// The answer to a request that is turned away; none lets it pass.
+    /// The answer to a refused request; `None` lets the request pass.
     pub(super) fn refuse(&self, request: &Parts, connection: Connection) -> Option<Response<Body>> {
         let judged = self.judge(&request.uri, &request.headers, connection);
         let refusal = judged.err()?;
@@ -92,7 +92,7 @@ impl Guard {
 
     fn judge_host(&self, uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> Result<(), Refusal> {
         let host = only(headers, HOST).ok_or(Refusal::NoHost)?;
-        // A request line may name a host too (RFC 9112 section 3.2.2), and then it is the one that counts.
+        // A host in the request line takes precedence (RFC 9112 section 3.2.2).
         let named = uri.authority().map(Authority::as_str);
         let all = std::iter::once(host).chain(named);
         let all_ours = all.into_iter().all(|text| {
@@ -124,8 +124,8 @@ impl Guard {
         }
     }
 
-    /// Whether an authority names this server: a loopback name or the address that was connected to, with the
-    /// right port, or one that is allowed by option.
+    /// Whether an authority names this server: a loopback name or the server's address with the right port, or a name
+    /// that is allowed by option.
     fn is_ours(&self, authority: &Authority, local: SocketAddr, default_port: u16) -> bool {
         let text = authority.as_str();
         if text.contains('@') {
@@ -134,7 +134,7 @@ impl Guard {
         let host = authority.host().to_ascii_lowercase();
         let has_port = text.len() > authority.host().len();
         let port = authority.port_u16();
-        // `name:` and ports that are none.
+        // `name:`, and text that is no port.
         if has_port && port.is_none() {
             return false;
         }
@@ -151,7 +151,7 @@ impl Guard {
             Refusal::NoHost => (StatusCode::BAD_REQUEST, "a request needs one Host header"),
             Refusal::Host => (
                 StatusCode::FORBIDDEN,
-                "this server does not go by that Host; use the address that it listens on, or start it with --allow-host NAME",
+                "this server does not accept that Host; use the address that the server listens on, or start the server with --allow-host NAME",
             ),
             Refusal::Origin => (
                 StatusCode::FORBIDDEN,
@@ -159,14 +159,14 @@ impl Guard {
             ),
             Refusal::Peer => (
                 StatusCode::FORBIDDEN,
-                "this server serves the user who runs it; for other users start it with --token-file FILE",
+                "this server serves the user who runs it; for other users, start the server with --token-file FILE",
             ),
             Refusal::Token => return self.unauthorized(),
         };
         reply::error(status, text)
     }
 
-    /// Clients show this to their users, so it says what to do.
+    /// Clients show this answer to their users, so the answer names the next step.
     fn unauthorized(&self) -> Response<Body> {
         let path = self
             .token
@@ -185,7 +185,7 @@ impl Guard {
     }
 }
 
-/// The value of a header that stands there once.
+/// The value of a header that is present exactly once.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

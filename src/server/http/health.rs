@@ -1,4 +1,4 @@
-//! `/health`: that this is the server, and how its sessions are. Names no session and no host.
+//! `/health`: identifies the server and counts the sessions in each state. Names no session and no host.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -10,7 +10,7 @@ use crate::actors::SupervisorHandle;
 use crate::actors::report::SessionStatus;
 use crate::actors::session::StateName;
 
-/// What it takes to answer.
+/// State behind the route.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
     supervisor: SupervisorHandle,
@@ -25,7 +25,7 @@ impl Health {
         }
     }
 
-    /// The answer.
+    /// Answers a request.
     pub(super) async fn report(&self) -> Response<Body> {
         let list = self.supervisor.list().await;
         let counts =
@@ -40,7 +40,7 @@ impl Health {
     }
 }
 
-/// Sessions in a state.
+/// Number of sessions in a state.
 pub(super) fn count(sessions: &[SessionStatus], state: StateName) -> usize {
     sessions
         .iter()

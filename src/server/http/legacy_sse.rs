@@ -1,8 +1,8 @@
 //! The transport of protocol version 2024-11-05, HTTP+SSE, for clients that are configured with `"type": "sse"`:
-//! a stream of events whose first one names the address to post messages to.
+//! a stream of events, the first of which names the address to post messages to.
 //!
-//! A session is its stream. When the stream ends, whoever has ended it, the MCP service behind it ends too, and
-//! with it the calls that wait.
+//! A session lasts as long as its stream. When either side ends the stream, the MCP service behind the stream ends, and
+//! with the service the calls that wait.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ const SESSION_PARAMETER: &str = "sessionId=";
 /// Server error of JSON-RPC 2.0 section 5.1: too many calls at once.
 const TOO_MANY_CALLS: i32 = -32000;
 
-/// All sessions of this transport, and what serves them.
+/// All sessions of this transport, and the handler that serves them.
 pub(super) struct LegacySse<S> {
     handler: S,
     slots: Slots,
@@ -46,14 +46,14 @@ pub(super) struct LegacySse<S> {
 #[derive(Clone, Default)]
 struct Sessions(Arc<Mutex<HashMap<String, Session>>>);
 
-/// One of them, as far as a posted message is concerned.
+/// The receiving side of a session.
 #[derive(Clone)]
 struct Session {
     inbound: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     calls: Calls,
 }
 
-/// Requests that were not answered yet.
+/// Requests without an answer.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<HashSet<RequestId>>>);
 
@@ -70,8 +70,8 @@ where
         }
     }
 
-    /// A GET that asks for events and belongs to no session is this transport's: the newer one has a session
-    /// by then, and the newest has no such stream at all.
+    /// Whether a GET belongs to this transport: the request asks for events and names no session. A GET of streamable
+    /// HTTP names a session, and the newest protocol has no such stream.
     pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
         let foreign = ["mcp-session-id", "last-event-id", "mcp-protocol-version"];
         let accepts = headers.get_all(header::ACCEPT).iter();
@@ -122,18 +122,18 @@ where
         tokio::spawn(async move {
             match serve_server_with_ct(handler, transport, end).await {
                 Ok(running) => drop(running.waiting().await),
-                // It left before it had said anything, or began with something else than it should. rmcp's
-                // error quotes that, so it is not for the log.
+                // The client left before its first message, or began with a wrong message. rmcp's error quotes the
+                // message, so the error is not logged.
                 Err(_) => tracing::debug!("a legacy session did not start"),
             }
-            // Calls that were under way have had some seconds to end by then.
+            // Calls in progress have had some seconds to end by then.
             drop(permit);
         });
         let keep_alive = KeepAlive::new().interval(limits::SSE_KEEP_ALIVE);
         Sse::new(stream).keep_alive(keep_alive).into_response()
     }
 
-    /// Takes a message; its answer comes on the stream.
+    /// Accepts a posted message; the answer goes to the stream.
     pub(super) async fn receive(
         &self,
         id: &str,
@@ -142,10 +142,10 @@ where
         let Some(session) = self.sessions.lock().get(id).cloned() else {
             return reply::error(
                 StatusCode::NOT_FOUND,
-                "there is no such MCP session; it ended with its event stream, open a new one",
+                "there is no such MCP session; a session ends with its event stream, open a new stream",
             );
         };
-        if let Err((status, code, text)) = session.calls.note(&message) {
+        if let Err((status, code, text)) = session.calls.admit_message(&message) {
             let id = match &message {
                 JsonRpcMessage::Request(request) => serde_json::to_value(&request.id).ok(),
                 _ => None,
@@ -170,15 +170,15 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request in, or says with which status, code and words it is refused.
-    fn note(
+    /// Admits a message, or returns the status, the code and the text of the refusal.
+    fn admit_message(
         &self,
         message: &RxJsonRpcMessage<RoleServer>,
     ) -> Result<(), (StatusCode, i32, String)> {
         match message {
             JsonRpcMessage::Request(request) => self.admit(&request.id),
             JsonRpcMessage::Notification(notification) => {
-                // A cancelled call is not answered, so it is over as far as the count goes.
+                // A cancelled call gets no answer, so the call no longer counts.
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
@@ -194,13 +194,14 @@ impl Calls {
     fn admit(&self, id: &RequestId) -> Result<(), (StatusCode, i32, String)> {
         let mut calls = self.lock();
         if calls.contains(id) {
-            let text = "a request with this id is under way; give each one an id of its own";
+            let text = "a request with this id is in progress; give each request an id of its own";
             let status = StatusCode::BAD_REQUEST;
             return Err((status, codec::INVALID_REQUEST, text.to_owned()));
         }
         if calls.len() >= limits::LEGACY_SSE_CALLS_MAX {
             let most = limits::LEGACY_SSE_CALLS_MAX;
-            let text = format!("{most} calls are under way, which is the limit; wait for one");
+            let text =
+                format!("{most} calls are in progress, which is the limit; wait for one to end");
             return Err((StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CALLS, text));
         }
         calls.insert(id.clone());
@@ -220,14 +221,14 @@ impl Calls {
     }
 }
 
-/// The stream of one client. Dropping it, which is what the end of its connection does, ends the session.
+/// The event stream of a client. The end of the connection drops the stream, which ends the session.
 struct Events {
     events: mpsc::Receiver<Event>,
     _end: DropGuard,
     _listed: Listed,
 }
 
-/// Takes a session off the list, so that no message is taken that nobody would answer.
+/// Removes a session from the list, so that no message is accepted that would get no answer.
 struct Listed {
     sessions: Sessions,
     id: String,
@@ -255,10 +256,10 @@ struct SseTransport {
     end: CancellationToken,
 }
 
-/// A message that does not reach the client.
+/// Reason why a message does not reach the client.
 #[derive(Debug, Error)]
 enum SendError {
-    #[error("the client has closed its stream or does not read it")]
+    #[error("the client has closed its stream or does not read")]
     Gone,
     #[error("the message cannot be written: {0}")]
     Json(#[from] serde_json::Error),

@@ -1,4 +1,4 @@
-//! The accept loop: how many connections there are, how long they may take, who is at their other end.
+//! The accept loop: bounds the number of connections and their times, and looks up the peers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,12 +24,12 @@ use super::stall::StallGuard;
 use crate::limits;
 use crate::metrics::{self, HttpRejection};
 
-/// What a connection beyond the bound gets, as far as its buffer takes it.
+/// Answer to a connection above the bound, as far as the socket's buffer accepts it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
 content-length: 73\r\nconnection: close\r\nretry-after: 1\r\n\r\n\
 {\"error\":\"too many connections are open; close some or try again later\"}\n";
 
-/// Serves connections until `closing`, and then until those that are open have had their answers.
+/// Serves connections until `closing`, and then until open connections have had their answers.
 pub async fn listen(
     listener: TcpListener,
     guard: Guard,
@@ -47,7 +47,7 @@ pub async fn listen(
     while let Some((stream, peer)) = server.accept(&listener).await {
         let Ok(permit) = Arc::clone(&slots).try_acquire_owned() else {
             metrics::http_rejected(HttpRejection::Connections);
-            // Whoever reads gets it; nobody is waited for.
+            // Sent without waiting for the client.
             let _ = stream.try_write(FULL);
             continue;
         };
@@ -57,13 +57,14 @@ pub async fn listen(
             drop(permit);
         });
     }
-    // From here on nobody gets in.
+    // From here on, connections are refused.
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
-/// As many connections as the open files allow, two for each: its own, and one of what it asks for.
+/// The number of connections that the limit of open files allows, at two files each: the connection, and a file that a
+/// request needs.
 fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(limits::HTTP_OPEN_FILES, |most| {
@@ -86,14 +87,14 @@ fn connections_max() -> usize {
 #[derive(Clone)]
 struct Server {
     guard: Guard,
-    /// None where a token decides.
+    /// `None` where a token decides.
     peers: Option<Peers>,
     router: Router,
     closing: CancellationToken,
 }
 
 impl Server {
-    /// The next connection; none once the server is closing.
+    /// The next connection; `None` once the server is closing.
     async fn accept(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
         loop {
             let accepted = tokio::select! {
@@ -111,7 +112,7 @@ impl Server {
     }
 
     async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        // Small answers leave at once.
+        // Small answers leave without delay.
         let _ = stream.set_nodelay(true);
         let Ok(local) = stream.local_addr() else {
             return;
@@ -153,7 +154,7 @@ impl Server {
                 self.router.clone().oneshot(request).await?
             }
         };
-        // No page gets to interpret, embed or keep what stands here.
+        // No web page may interpret, embed or cache an answer.
         let headers = response.headers_mut();
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,

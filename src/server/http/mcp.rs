@@ -1,4 +1,4 @@
-//! `/mcp`: which transport a request belongs to, and the edges of rmcp's that clients stumble over.
+//! `/mcp`: picks the transport of a request, and corrects answers of rmcp that clients cannot handle.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ where
             .with_sse_keep_alive(Some(limits::SSE_KEEP_ALIVE))
             .with_max_request_body_bytes(limits::HTTP_BODY_MAX_BYTES)
             .with_cancellation_token(stop.clone())
-            // The guard stands in front of every route, this one included.
+            // The guard in front of every route checks the host.
             .disable_allowed_hosts();
         let service = handler.clone();
         Self {
@@ -91,7 +91,7 @@ where
         };
         let message = match codec::whole(&bytes) {
             Incoming::Message(message) => message,
-            // A notification of a kind that nobody here knows.
+            // A notification of an unknown kind.
             Incoming::Blank if !bytes.trim_ascii().is_empty() => {
                 return reply::empty(StatusCode::ACCEPTED);
             }
@@ -118,7 +118,7 @@ where
         let response = self
             .pass(Request::from_parts(parts, Body::from(bytes)))
             .await;
-        // Two have asked for the last place.
+        // Another client took the last place meanwhile.
         if opens_session
             && response.status() == StatusCode::INTERNAL_SERVER_ERROR
             && self.slots.are_taken()
@@ -137,7 +137,7 @@ where
         }
         let response = self.pass(request).await;
         if response.status() == StatusCode::ACCEPTED {
-            // Nothing is left to be done, and some SDKs take 202 for a failure.
+            // Nothing is left to be done, and some SDKs treat 202 as a failure.
             return reply::empty(StatusCode::NO_CONTENT);
         }
         response
@@ -152,8 +152,8 @@ fn session_id(headers: &HeaderMap) -> Option<&str> {
     headers.get(SESSION_ID)?.to_str().ok()
 }
 
-/// The id of an `initialize` that says of itself, in header and body, that it is of a version without one. rmcp
-/// reads it as the handshake of an older version that misses its parameters.
+/// The id of an `initialize` whose header and body name a protocol version that has no `initialize`. rmcp would read the
+/// request as the handshake of an older version with missing parameters.
 fn removed(headers: &HeaderMap, message: &RxJsonRpcMessage<RoleServer>) -> Option<Value> {
     let JsonRpcMessage::Request(request) = message else {
         return None;

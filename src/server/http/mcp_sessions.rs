@@ -1,6 +1,6 @@
-//! The MCP sessions of clients whose protocol has them: rmcp's own, with a bound on their number.
+//! MCP sessions of clients whose protocol has sessions: rmcp's session manager with a bound on the number.
 //!
-//! They hold no state of ours (everything hangs on the names of SSH sessions); they only cost memory.
+//! MCP sessions hold no state of this program, which belongs to named SSH sessions; they only cost memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ use crate::server::codec;
 /// Server error of JSON-RPC 2.0 section 5.1: no room for another client.
 const TOO_MANY_SESSIONS: i32 = -32000;
 
-/// The sessions of one daemon.
+/// The MCP sessions of a daemon.
 #[derive(Debug)]
 pub(super) struct BoundedSessions {
     inner: LocalSessionManager,
@@ -44,24 +44,24 @@ impl Default for Slots {
 }
 
 impl Slots {
-    /// A place, for as long as the permit is held.
+    /// Takes a place for as long as the permit is held.
     pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
-    /// Whether there is none left.
+    /// Whether no place is left.
     pub(super) fn are_taken(&self) -> bool {
         self.0.available_permits() == 0
     }
 }
 
-/// What can go wrong with a session.
+/// Errors of MCP sessions.
 #[derive(Debug, Error)]
 pub(super) enum SessionsError {
-    /// rmcp's words.
+    /// An error of rmcp.
     #[error(transparent)]
     Inner(#[from] LocalSessionManagerError),
-    /// There are as many as there may be.
+    /// The bound is reached.
     #[error("too many MCP sessions")]
     TooMany,
 }
@@ -107,7 +107,7 @@ impl SessionManager for BoundedSessions {
         Ok(self.inner.has_session(id).await?)
     }
 
-    /// Called when a client ends its session, and once more when its service has ended for whatever reason.
+    /// Called when a client ends its session, and again when the service of the session has ended.
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
         self.taken().remove(id);
         Ok(self.inner.close_session(id).await?)
@@ -145,7 +145,7 @@ impl SessionManager for BoundedSessions {
     }
 }
 
-/// The answer to a client for which there is no room.
+/// The answer to a client above the bound.
 pub(super) fn too_many() -> Response<Body> {
     metrics::http_rejected(HttpRejection::Sessions);
     let text = format!(

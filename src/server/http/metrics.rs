@@ -1,8 +1,8 @@
-//! `/metrics`: what was counted, and what is, in the text format of Prometheus.
+//! `/metrics`: counters and gauges in the text format of Prometheus.
 //!
-//! Events come from the recorder. States (sessions, running jobs) are read from the tree at each scrape and
-//! written here, so that a session that is forgotten is gone with the next scrape: the recorder never forgets a
-//! label, and its idle timeout would also take counters of live sessions and start them at 0 again.
+//! Events come from the recorder. States (sessions, running jobs) are read from the actors at each scrape and written
+//! here, so that a forgotten session is gone with the next scrape: the recorder never forgets a label, and its idle
+//! timeout would also remove counters of live sessions and start them at 0 again.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ use crate::tools::Catalog;
 /// Version 0.0.4 of the text format, which every Prometheus reads.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where everything is counted.
+/// The recorder of this process.
 #[derive(Clone)]
 pub(super) struct Recorder {
     handle: PrometheusHandle,
@@ -30,7 +30,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Makes this process count. Only once in a process.
+    /// Installs the recorder; works once in a process.
     pub(super) fn install() -> Result<Self, String> {
         let mut builder = PrometheusBuilder::new();
         for (name, bounds) in metrics::BUCKETS {
@@ -48,7 +48,7 @@ impl Recorder {
         Ok(Self { handle, process })
     }
 
-    /// The answer to a scrape.
+    /// Answers a scrape.
     pub(super) async fn render(&self, supervisor: &SupervisorHandle) -> Response<Body> {
         self.process.collect();
         let list = supervisor.list().await;
@@ -61,7 +61,7 @@ impl Recorder {
     }
 }
 
-/// Durations are kept one by one until somebody folds them in: a scraper does, and without one this does.
+/// Folds recorded durations into their histograms regularly: a scrape does the same, but there may be no scraper.
 async fn keep_up(handle: PrometheusHandle) {
     loop {
         tokio::time::sleep(limits::METRICS_UPKEEP).await;
@@ -69,7 +69,7 @@ async fn keep_up(handle: PrometheusHandle) {
     }
 }
 
-/// The gauges of what is now. Session names need no escaping: they are letters, digits, `.`, `_` and `-`.
+/// Writes the gauges. Session names need no escaping: they consist of letters, digits, `.`, `_` and `-`.
 fn states(sessions: &[SessionStatus]) -> String {
     let mut text = String::new();
     gauge(
@@ -99,7 +99,7 @@ fn states(sessions: &[SessionStatus]) -> String {
     gauge(
         &mut text,
         "mcp_ssh_session_connected_seconds",
-        "How long a session has been connected; 0 while it is not.",
+        "Time that a session has been connected; 0 while disconnected.",
         sessions.iter().map(|status| {
             let connected = status.connected_for.unwrap_or_default();
             (label(status), connected.as_secs_f64())

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! accept loop (listen)   connections counted, headers and stalls timed, the peer looked up
-//! └─ guard               Host, Origin, token, peer: in front of every route, whatever it is
+//! └─ guard               Host, Origin, token, peer: in front of every route
 //!    ├─ /mcp (mcp)       bodies read within their limits, then rmcp's streamable HTTP, both protocol eras,
 //!    │                   or the older HTTP+SSE transport (legacy_sse)
-//!    ├─ /health          who runs here, and how many sessions are in which state
-//!    └─ /metrics         counters, and the sessions as they are now, for Prometheus
+//!    ├─ /health          version, uptime, and the number of sessions in each state
+//!    └─ /metrics         counters, and gauges of the present sessions, for Prometheus
 //! ```
 //!
 //! [`routes()`] and [`listen()`] know nothing of SSH: `examples/conformance.rs` puts the protocol's own test
@@ -46,13 +46,13 @@ use crate::actors::SupervisorHandle;
 use crate::limits;
 use crate::policy::LocalPolicy;
 
-/// A bad option, as in most command line tools.
+/// Exit status for a bad option, as in most command line tools.
 const EXIT_USAGE: u8 = 2;
 
-/// What the daemon is started with.
+/// Options of the daemon.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// Where it listens; port 0 picks one.
+    /// Address to listen on; port 0 picks a free port.
     pub address: SocketAddr,
     /// The file with the token that every request has to carry.
     pub token_file: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub struct HttpOptions {
     pub allow_hosts: Vec<String>,
 }
 
-/// Serves until a signal comes.
+/// Serves until a signal arrives.
 pub async fn serve(
     supervisor: SupervisorHandle,
     local_policy: LocalPolicy,
@@ -83,16 +83,18 @@ async fn run(
     let usage = |error: String| (EXIT_USAGE, error);
     let failure = |error: String| (1, error);
     let token = match &options.token_file {
-        Some(path) => Some(Token::open(path).map_err(|error| failure(error.to_string()))?),
+        Some(path) => {
+            Some(Token::read_or_create(path).map_err(|error| failure(error.to_string()))?)
+        }
         None if options.address.ip().is_loopback() => None,
         None => return Err(usage(unprotected(options.address))),
     };
-    // Before the first line on stderr, after which a signal may come.
+    // Installed before the first line on stderr, after which a signal may arrive.
     let terminated = termination();
     let (listener, address) = bind(options.address).await.map_err(failure)?;
     if token.is_none() && cfg!(not(target_os = "linux")) {
         eprintln!(
-            "warning: this system does not tell who is at the other end of a connection, so every local user is served; --token-file FILE keeps others out"
+            "warning: this system does not report the user at the other end of a connection, so every local user is served; --token-file FILE keeps others out"
         );
     }
     let recorder = metrics::Recorder::install().map_err(failure)?;
@@ -107,11 +109,11 @@ async fn run(
     let closing = CancellationToken::new();
     let mut serving = tokio::spawn(listen(listener, guard, router, closing.clone()));
     terminated.await;
-    // No connection is taken any more, and calls are answered while their sessions end.
+    // No further connection is accepted; calls are answered while their sessions end.
     closing.cancel();
     supervisor.shut_down().await;
     if timeout(limits::HTTP_END_GRACE, &mut serving).await.is_err() {
-        // What is left are streams that have no end of their own.
+        // Only event streams are left, which do not end by themselves.
         stop.cancel();
         let _ = timeout(limits::HTTP_END_GRACE, serving).await;
     }
@@ -138,7 +140,7 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> 
     bound.await.map_err(|error: std::io::Error| {
         let advice = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                "; another program has this port, perhaps a daemon that already runs: use that one, end it, or choose another port"
+                "; another program uses this port, perhaps a daemon that already runs: use that daemon, end it, or choose another port"
             }
             _ => "",
         };
@@ -148,6 +150,6 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> 
 
 fn unprotected(address: SocketAddr) -> String {
     format!(
-        "{address} can be reached from other machines, and whoever reaches it commands every session; give a token with --token-file FILE (it is made if it is missing), or listen on 127.0.0.1"
+        "{address} can be reached from other machines, and whoever reaches it commands every session; give a token with --token-file FILE (created if missing), or listen on 127.0.0.1"
     )
 }

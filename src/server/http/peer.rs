@@ -1,6 +1,6 @@
-//! Who is at the other end of a loopback connection: the uid, as the kernel lists it.
+//! The user at the other end of a loopback connection: the uid in the kernel's table of connections.
 //!
-//! Only on Linux. Elsewhere nothing tells, and a token is the way to keep other users out.
+//! Linux only. Other systems have no such table; a token keeps other users out there.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -9,28 +9,28 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::limits;
 
-/// What is known of a peer.
+/// Verdict on a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// It runs under our uid, or as root, or cannot be told on this system.
+    /// The peer runs under this process's uid or as root, or the system does not report the uid.
     Ours,
-    /// It is somebody else, or was not found among the open connections.
+    /// Another user, or not found among the open connections.
     Foreign,
 }
 
-/// The tables of TCP connections, both of which may list one: an IPv6 socket can carry IPv4.
+/// The tables of TCP connections. Either may list a connection: an IPv6 socket can carry IPv4.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// Column `st` of a connection that both ends hold open.
+/// Column `st` of an established connection.
 const ESTABLISHED: &str = "01";
 
-/// Looks peers up. Reading the tables takes the kernel longer the more connections there are, so that all who ask
-/// while one reading goes on share the next one.
+/// Looks peers up. The time to read the tables grows with the number of connections, so all questions that arrive
+/// during a reading share the next reading.
 #[derive(Debug, Clone)]
 pub(super) struct Peers {
     questions: mpsc::Sender<Question>,
 }
 
-/// Who has opened the connection from `peer` to `local`?
+/// The question for the owner of the connection from `peer` to `local`.
 #[derive(Debug)]
 struct Question {
     peer: SocketAddr,
@@ -39,14 +39,14 @@ struct Question {
 }
 
 impl Peers {
-    /// Starts; ends with the last clone of this.
+    /// Starts the task, which ends with the last clone of the handle.
     pub(super) fn start() -> Self {
         let (questions, receiver) = mpsc::channel(limits::HTTP_CONNECTIONS_MAX);
         tokio::spawn(answer_all(receiver));
         Self { questions }
     }
 
-    /// Who has opened a connection. The tables are read after this was asked.
+    /// Judges the peer of a connection. The tables are read after the call.
     pub(super) async fn look_up(&self, peer: SocketAddr, local: SocketAddr) -> Peer {
         if !cfg!(target_os = "linux") || !peer.ip().to_canonical().is_loopback() {
             return Peer::Ours;
@@ -57,7 +57,7 @@ impl Peers {
             local,
             answer,
         };
-        // Whoever cannot be asked about is nobody.
+        // A peer that cannot be looked up is refused.
         match self.questions.send(question).await {
             Ok(()) => answered.await.unwrap_or(Peer::Foreign),
             Err(_) => Peer::Foreign,
@@ -81,7 +81,7 @@ async fn answer_all(mut receiver: mpsc::Receiver<Question>) {
         } in questions
         {
             let uid = owners.get(&(canonical(peer), canonical(local)));
-            // The connection may have ended meanwhile.
+            // The asker may have gone meanwhile.
             let _ = answer.send(uid.map_or(Peer::Foreign, |uid| judge(*uid, own)));
         }
     }
@@ -89,7 +89,7 @@ async fn answer_all(mut receiver: mpsc::Receiver<Question>) {
 
 /// An address and a port.
 type End = (IpAddr, u16);
-/// The uid of each socket by its own end and its other end.
+/// The uid of each socket by its own address and its peer's address.
 type Owners = HashMap<(End, End), u32>;
 
 fn read_owners() -> Owners {
@@ -112,8 +112,8 @@ const fn judge(uid: u32, own: u32) -> Peer {
 
 /// A line of a table.
 ///
-/// Only of an established connection: a socket that its process has closed is listed under uid 0 for a while,
-/// and would pass for root with what it has sent before.
+/// Only established connections count: a socket that its process has closed is listed under uid 0 for a while, and would
+/// pass for root with the bytes that it sent before.
 fn owner(line: &str) -> Option<((End, End), u32)> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (own, other) = (fields.next()?, fields.next()?);

@@ -1,10 +1,10 @@
-//! Answers of our own: small JSON bodies that say what was wrong and what to do.
+//! Answers of this server: small JSON bodies that name the fault and the next step.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-/// A JSON body.
+/// An answer with a JSON body.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
@@ -18,7 +18,7 @@ pub(super) fn error(status: StatusCode, text: &str) -> Response<Body> {
     json(status, &json!({"error": text}))
 }
 
-/// Closes the connection after this answer: what else is on it cannot be trusted to be a request.
+/// Closes the connection after the answer: further bytes on the connection need not be a request.
 pub(super) fn closing(mut response: Response<Body>) -> Response<Body> {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);

@@ -1,4 +1,4 @@
-//! A connection whose client stops reading is closed, so that nothing waits for it for ever.
+//! Closes a connection whose client stops reading, so that no answer waits for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::time::{Sleep, sleep};
 
 use crate::limits;
 
-/// A stream on which a write fails when it has waited for too long.
+/// A stream on which a write fails after waiting too long.
 pub(super) struct StallGuard {
     stream: TcpStream,
-    /// Since a write could not go on.
+    /// Running while a write is blocked.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 

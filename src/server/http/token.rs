@@ -1,4 +1,4 @@
-//! The bearer token: from a file, compared in constant time, shown nowhere.
+//! The bearer token: read from a file, compared in constant time, never shown.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use crate::limits;
 /// Only the owner may read it.
 const MODE: u32 = 0o600;
 
-/// What every request has to carry.
+/// The token that every request has to carry.
 pub struct Token {
     text: Zeroizing<String>,
     path: PathBuf,
@@ -29,19 +29,19 @@ impl fmt::Debug for Token {
 /// A token file that cannot be used.
 #[derive(Debug, Error)]
 pub enum TokenError {
-    /// It can be neither read nor made.
-    #[error("the token file {path} cannot be {what}: {error}")]
+    /// The file can be neither read nor created.
+    #[error("the token file {path} cannot be {action}: {error}")]
     File {
         /// The file.
         path: PathBuf,
-        /// `read` or `made`.
-        what: &'static str,
-        /// The system's words.
+        /// `read` or `created`.
+        action: &'static str,
+        /// The system's error.
         error: io::Error,
     },
-    /// What it holds is no token.
+    /// The content is no token.
     #[error(
-        "the token file {path} must hold one token of {min} to {max} printable ASCII characters without blanks; delete it to have one made",
+        "the token file {path} must hold one token of {min} to {max} printable ASCII characters without blanks; delete the file to have a token created",
         min = limits::TOKEN_MIN_BYTES,
         max = limits::TOKEN_MAX_BYTES
     )]
@@ -52,11 +52,11 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Reads the token of a file; makes both if there is no file.
-    pub fn open(path: &Path) -> Result<Self, TokenError> {
+    /// Reads the token from a file; creates both if there is no file.
+    pub fn read_or_create(path: &Path) -> Result<Self, TokenError> {
         match read(path) {
             Ok(text) => Self::new(&text, path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
             Err(error) => Err(file_error(path, "read", error)),
         }
     }
@@ -76,25 +76,25 @@ impl Token {
         })
     }
 
-    fn make(path: &Path) -> Result<Self, TokenError> {
+    fn create(path: &Path) -> Result<Self, TokenError> {
         let text = Zeroizing::new(format!("{:064x}", Wide(rand::random())));
         let mut options = std::fs::OpenOptions::new();
-        // Never over a file that somebody else has put there meanwhile.
+        // Never replaces a file that another process created meanwhile.
         options.write(true).create_new(true).mode(MODE);
         let written = options
             .open(path)
             .and_then(|mut file| file.write_all(format!("{}\n", *text).as_bytes()));
-        written.map_err(|error| file_error(path, "made", error))?;
-        eprintln!("made a token in {}", path.display());
+        written.map_err(|error| file_error(path, "created", error))?;
+        eprintln!("created a token in {}", path.display());
         Self::new(&text, path)
     }
 
-    /// Where it is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether this is the token, in a time that does not tell how much of it is right.
+    /// Whether `given` is the token, in a time that does not depend on the number of matching bytes.
     pub(super) fn is(&self, given: &[u8]) -> bool {
         self.text.as_bytes().ct_eq(given).into()
     }
@@ -125,10 +125,10 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-fn file_error(path: &Path, what: &'static str, error: io::Error) -> TokenError {
+fn file_error(path: &Path, action: &'static str, error: io::Error) -> TokenError {
     TokenError::File {
         path: path.to_owned(),
-        what,
+        action,
         error,
     }
 }
@@ -141,13 +141,17 @@ mod tests {
     fn a_missing_file_is_made_for_its_owner_alone_and_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
-        let made = Token::open(&path).unwrap();
+        let made = Token::read_or_create(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.trim().len(), 64);
         assert!(made.is(text.trim().as_bytes()));
-        assert!(Token::open(&path).unwrap().is(text.trim().as_bytes()));
+        assert!(
+            Token::read_or_create(&path)
+                .unwrap()
+                .is(text.trim().as_bytes())
+        );
         assert!(!format!("{made:?}").contains(text.trim()));
     }
 
@@ -162,7 +166,7 @@ mod tests {
             "ünprintable-characters",
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = Token::open(&path).unwrap_err().to_string();
+            let error = Token::read_or_create(&path).unwrap_err().to_string();
             assert!(error.contains("must hold one token"), "{text:?}: {error}");
         }
     }

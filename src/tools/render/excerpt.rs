@@ -114,7 +114,7 @@ impl Cut {
     }
 }
 
-/// At most the first `budget` of the `len` bytes of `stream`, and none from behind a gap.
+/// At most the first `budget` of the `len` bytes of `stream`, and no bytes from behind a gap.
 fn head(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     let look = (budget + LOOK_BYTES as u64).min(len);
     let budget = budget as usize;
@@ -126,7 +126,7 @@ fn head(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     bytes
 }
 
-/// At most the last `budget` of the `len` bytes of `stream`, and none from before a gap.
+/// At most the last `budget` of the `len` bytes of `stream`, and no bytes from before a gap.
 fn tail(output: &Output, stream: Stream, len: u64, budget: u64) -> Vec<u8> {
     let start = len - budget;
     let offset = start.saturating_sub(LOOK_BYTES as u64);

@@ -84,7 +84,7 @@ fn cut(bytes: &[u8], left: usize, may_continue: bool, pty: bool) -> usize {
 }
 
 /// The number of bytes at the end of a growing output that begin a character, or on a terminal an escape sequence,
-/// without finishing it; and their stream. Shown now, the bytes would be shown as `\xe2`.
+/// without finishing; and their stream. Shown too early, the bytes would be written as `\xe2`.
 pub fn held_back(output: &Output, pty: bool) -> Option<(Stream, u64)> {
     let look = if pty { ESCAPE_MAX_BYTES } else { LOOK_BYTES };
     let offset = output.len(None).saturating_sub(look as u64);
@@ -186,7 +186,7 @@ mod tests {
             (vec![], false, None),
             (vec![(Stdout, &b"abc"[..])], false, None),
             (vec![(Stdout, b"ab\xe2\x82")], false, Some((Stdout, 2))),
-            // What came behind it has been told apart from it for good.
+            // Output of the other stream behind the bytes has separated them from their rest for good.
             (vec![(Stdout, b"ab\xe2"), (Stderr, b"x")], false, None),
             (
                 vec![(Stdout, b"x"), (Stderr, b"\xf0\x9f\xa9")],

@@ -1,26 +1,26 @@
 //! Output of a terminal as text: carriage returns, cursor movements and erasures played out, colours left out.
 //!
-//! The emulator is the vt100 crate. What a host can make it do is bounded here: repeat counts are clamped
-//! before it sees them, and it plays pieces of bounded size. Both functions take time, so they are called on a
-//! thread where that does not matter.
+//! The emulator is the vt100 crate. The work that a host can cause is bounded here: repeat counts are clamped before
+//! the emulator sees them, and the emulator plays pieces of bounded size. Both functions take time; call them on a
+//! blocking thread.
 
 use std::num::NonZeroU16;
 
 use crate::limits;
 use crate::text::{Visible, visible};
 
-/// Lines that are played on one screen, which is high enough for all of them.
+/// Lines that are played on a screen, which is high enough for all of them.
 const LINES_AT_ONCE: usize = 500;
-/// Bytes that are played on one screen.
+/// Bytes that are played on a screen.
 const BYTES_AT_ONCE: usize = 64 * 1024;
-/// Bytes of an escape sequence that may stand at a cut; a longer one is cut.
+/// Bytes of an escape sequence that may stand at a cut; a longer sequence is split.
 pub(super) const ESCAPE_MAX_BYTES: usize = 256;
-/// Longest control sequence that makes sense.
+/// Bytes of the longest control sequence that is meaningful.
 const SEQUENCE_MAX_BYTES: usize = 64;
 /// Largest count in a control sequence: more than a screen has rows or columns.
 const COUNT_MAX: &[u8] = b"999";
 
-/// What a terminal would have shown while it printed these bytes, from top to bottom.
+/// The text that a terminal would have shown while printing these bytes, from top to bottom.
 pub fn terminal_text(bytes: &[u8]) -> Visible {
     let bytes = clamped(bytes);
     let mut text = String::new();
@@ -35,7 +35,7 @@ pub fn terminal_text(bytes: &[u8]) -> Visible {
     visible(text.as_bytes())
 }
 
-/// What the terminal shows after these bytes.
+/// The terminal's screen after these bytes.
 pub fn screen_text(bytes: &[u8]) -> Visible {
     visible(played(&clamped(bytes), limits::PTY_ROWS as usize).as_bytes())
 }
@@ -46,7 +46,7 @@ fn played(bytes: &[u8], rows: usize) -> String {
     terminal.screen().contents()
 }
 
-/// Bytes at the end that begin an escape sequence (ECMA-48) and do not finish it.
+/// The number of bytes at the end that begin an escape sequence (ECMA-48) without finishing the sequence.
 pub(super) fn incomplete_escape(bytes: &[u8]) -> usize {
     let from = bytes.len().saturating_sub(ESCAPE_MAX_BYTES);
     let Some(at) = bytes[from..].iter().rposition(|byte| *byte == 0x1b) else {
@@ -57,7 +57,7 @@ pub(super) fn incomplete_escape(bytes: &[u8]) -> usize {
     let complete = match sequence.get(1) {
         None => false,
         Some(b'[') => sequence[2..].iter().any(is_final),
-        // A string: to BEL, or to the ESC of its terminator, which is then the last one and found above.
+        // A string ends at BEL, or at the ESC of its terminator, which is then the last ESC and was found above.
         Some(b']' | b'P' | b'X' | b'^' | b'_') => sequence.contains(&0x07),
         Some(0x20..=0x2f) => sequence[1..]
             .iter()
@@ -74,7 +74,7 @@ fn cells(count: usize) -> NonZeroU16 {
         .unwrap_or(NonZeroU16::MIN)
 }
 
-/// Cuts behind line ends, so that no line is torn unless it is longer than a piece.
+/// Cuts behind line ends, so that only a line longer than a piece is split.
 fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
     let (mut start, mut lines) = (0, 0);
@@ -89,8 +89,8 @@ fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-/// The same bytes with counts like that of `CSI 65535 b` (repeat) brought down to the size of a screen. Modes
-/// and colours (`h`, `l`, `m`) keep their numbers: those are names.
+/// Reduces counts such as that of `CSI 65535 b` (repeat) to the size of a screen. Modes and colours (`h`, `l`, `m`)
+/// keep their numbers, which are names.
 fn clamped(bytes: &[u8]) -> Vec<u8> {
     let mut safe = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -108,7 +108,7 @@ fn clamped(bytes: &[u8]) -> Vec<u8> {
                 push_sequence(&mut safe, sequence);
                 rest = behind;
             }
-            // Not a sequence that ends: the introducer alone is dropped.
+            // The sequence does not end: only the introducer is dropped.
             None => rest = &sequence[2..],
         }
     }

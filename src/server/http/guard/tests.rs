@@ -31,7 +31,10 @@ fn with_token() -> Guard {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     std::fs::write(&path, TOKEN).unwrap();
-    Guard::new(Some(Token::open(Path::new(&path)).unwrap()), Vec::new())
+    Guard::new(
+        Some(Token::read_or_create(Path::new(&path)).unwrap()),
+        Vec::new(),
+    )
 }
 
 #[test]
