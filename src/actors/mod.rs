@@ -4,9 +4,8 @@
 //! SupervisorActor                one for one; intensity and period counted for each session; never waits for a child
 //! └─ SessionActor "web"          transient; owns the connection state machine, its queue of calls and its jobs
 //!    ├─ dial task                resolves, connects, verifies, authenticates; comes back as an event
-//!    ├─ JobActor "web-7"         temporary; one command: its channel, its output, the caller that waits for it
-//!    ├─ ShellActor               temporary; the shell of a connection, one command at a time
-//!    └─ SftpActor "web-8"        temporary; one transfer: its task, its progress, the caller that waits for it
+//!    ├─ JobActor "web-7"         temporary; one command or transfer: its task, its record, the caller that waits
+//!    └─ ShellActor               temporary; the shell of a connection, one command at a time
 //! ```
 //!
 //! *Reconnect* and *restart* are different mechanisms. A lost link is expected: a transition inside
@@ -26,7 +25,6 @@ pub mod request;
 mod rpc;
 mod saved_session;
 pub mod session;
-pub mod sftp;
 pub(crate) mod shell;
 pub mod supervisor;
 

@@ -1,4 +1,4 @@
-//! Questions to an actor, with an answer for every way in which it can fail to answer.
+//! Requests to an actor that need an answer, with an error for every way in which the answer can fail to come.
 
 use std::time::Duration;
 
@@ -6,16 +6,21 @@ use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The actor is gone, dropped the question, or did not answer in time.
+use super::error::SessionError;
+
+/// The port of a caller.
+pub(crate) type Reply<R> = RpcReplyPort<Result<R, SessionError>>;
+
+/// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallError {
     /// The message could not be delivered: nothing happened.
     NotDelivered,
-    /// The actor ended with the question in its hands.
+    /// The actor ended before replying, dropped the reply port, or did not answer in time.
     NoAnswer,
 }
 
-/// Asks and waits for as long as the actor lives. Only for questions that the actor bounds itself.
+/// Sends a request and waits for as long as the actor lives. Only for requests whose answers the actor bounds itself.
 pub(crate) async fn call<M: Message, T: Send + 'static>(
     actor: &ActorRef<M>,
     message: impl FnOnce(RpcReplyPort<T>) -> M,
@@ -27,7 +32,7 @@ pub(crate) async fn call<M: Message, T: Send + 'static>(
     answer.await.map_err(|_| CallError::NoAnswer)
 }
 
-/// Asks and waits for a bounded time.
+/// Sends a request and waits for a bounded time.
 pub(crate) async fn call_within<M: Message, T: Send + 'static>(
     actor: &ActorRef<M>,
     limit: Duration,

@@ -183,7 +183,7 @@ async fn write(job: &JobRecord, text: Bytes) -> Result<u64, ToolError> {
 }
 
 async fn close_input(job: &JobRecord) -> bool {
-    if job.pty
+    if job.has_terminal()
         && let Some(input) = job.input()
     {
         let deadline = Instant::now() + limits::JOB_INPUT_TIMEOUT;

@@ -78,11 +78,11 @@ impl Tool for Output {
         let max = parameters::max_output(parameters.max_output_bytes)?;
         let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
         let record = call.supervisor.job(&parameters.job).await?;
-        if let Some(transfer) = &record.transfer {
+        if let Some(transfer) = record.transfer() {
             return transfer::wait_and_render(&call, &record, transfer, wait).await;
         }
         let selection = parameters.stream.unwrap_or(Selection::Both);
-        if selection == Selection::Screen && !record.pty {
+        if selection == Selection::Screen && !record.has_terminal() {
             return Err(ToolError::invalid(format!(
                 "job {} has no terminal, so it has no screen; read stdout or stderr, or start it with pty: true",
                 record.name
@@ -193,7 +193,14 @@ impl Reader {
         let output = self.record.output.lock();
         let start = self.start(output.len(self.stream));
         let view = fitting(self.max, |max| {
-            render::page(&output, self.stream, start, max, ended, self.record.pty)
+            render::page(
+                &output,
+                self.stream,
+                start,
+                max,
+                ended,
+                self.record.has_terminal(),
+            )
         });
         if self.offset.is_none() {
             self.record.set_mark(self.stream, view.next_offset);

@@ -1,4 +1,4 @@
-//! What a job is told while its caller waits: that the caller gives up, has waited enough, or that time is over.
+//! The timers of a job and the watch on its caller.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use tokio_util::sync::CancellationToken;
 use super::message::JobMessage;
 use crate::ssh::timer::sleep_until_some;
 
-/// What may come to pass while a caller waits.
+/// Events during the run of a job that are reported to its actor.
 pub(crate) struct Deadlines {
     /// The caller gives up.
     pub(crate) cancel: CancellationToken,
     /// The caller has waited enough.
     pub(crate) wait_until: Instant,
-    /// The time that the job has.
+    /// The time that the job has, if that is bounded.
     pub(crate) timeout: Option<Duration>,
 }
 
 impl Deadlines {
-    /// Tells a job of it, until it has ended. One task for all: most jobs end before any of it comes to pass.
-    pub(crate) fn tell(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
+    /// Reports to the job until its end. All events share a task, because most jobs end before any of them.
+    pub(crate) fn report_to(self, job: ActorRef<JobMessage>, ended: CancellationToken) {
         tokio::spawn(async move {
             let end = self.timeout.map(|after| Instant::now() + after);
             let time_over = sleep_until_some(end);

@@ -9,38 +9,33 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::kind::JobKind;
+use super::outcome::{Outcome, ShellFacts};
+use super::transfer::TransferJob;
 use crate::actors::error::SessionError;
-use crate::actors::job::outcome::{Outcome, ShellFacts};
-use crate::actors::job::transfer::TransferJob;
 use crate::actors::output::SharedOutput;
+use crate::error::Fate;
+use crate::limits;
 use crate::output::{Output, Stream};
 use crate::ssh::ending::Signal;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 
-/// One command.
+/// One job.
 #[derive(Debug)]
 pub struct JobRecord {
     /// `<session>-<n>`.
     pub name: String,
-    /// Its session.
+    /// The session of the job.
     pub session: SessionName,
-    /// The command as given.
+    /// The command as given, or a line that says the same of a transfer.
     pub command: String,
-    /// The directory as given.
-    pub cwd: Option<String>,
-    /// What it has printed.
+    /// Command or transfer.
+    pub kind: JobKind,
+    /// The output of a command; a transfer has none.
     pub output: SharedOutput,
-    /// It runs on a terminal.
-    pub pty: bool,
-    /// It runs in the session's shell.
-    pub in_shell: bool,
-    /// What there is to say of that shell.
-    pub(super) shell: Mutex<Option<ShellFacts>>,
-    /// The session had to connect for it.
+    /// The session had to connect for the job.
     pub(crate) reconnected: bool,
-    /// It is no command but a transfer.
-    pub transfer: Option<Arc<TransferJob>>,
     discarded: AtomicBool,
     sent: AtomicBool,
     started: Mutex<Instant>,
@@ -70,50 +65,98 @@ struct Marks {
     both: u64,
 }
 
-/// What a record is made of besides its beginnings.
-pub(crate) struct JobParts {
-    pub(crate) name: String,
-    pub(crate) session: SessionName,
+/// The beginning of a record.
+#[derive(Debug)]
+pub(crate) struct JobDescription {
+    pub(crate) kind: JobKind,
+    /// The command as given, or a line that says the same of a transfer.
     pub(crate) command: String,
-    pub(crate) cwd: Option<String>,
-    pub(crate) pty: bool,
-    pub(crate) in_shell: bool,
-    pub(crate) reconnected: bool,
-    pub(crate) input: Option<mpsc::Sender<Input>>,
-    pub(crate) signals: mpsc::Sender<Signal>,
-    pub(crate) transfer: Option<Arc<TransferJob>>,
+    /// Text for the stdin of a command.
+    pub(crate) stdin: Option<String>,
+    /// More input may follow.
+    pub(crate) interactive: bool,
+}
+
+/// The receiving ends of a record's queues, for the task of the job.
+#[derive(Debug)]
+pub(crate) struct JobInbox {
+    pub(crate) input: mpsc::Receiver<Input>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
 }
 
 impl JobRecord {
-    pub(crate) fn new(parts: JobParts) -> Arc<Self> {
-        Arc::new(Self {
-            name: parts.name,
-            session: parts.session,
-            command: parts.command,
-            cwd: parts.cwd,
+    /// The record of a job that is about to start.
+    pub(crate) fn new(
+        session: &SessionName,
+        number: u64,
+        description: JobDescription,
+        reconnected: bool,
+    ) -> (Arc<Self>, JobInbox) {
+        let (sender, input) = mpsc::channel(limits::JOB_INPUT_QUEUE);
+        let (signals, signal_receiver) = mpsc::channel(limits::JOB_INPUT_QUEUE);
+        if let Some(text) = description.stdin {
+            // The queue is empty and its receiver is alive.
+            let _ = sender.try_send(Input::Data(text.into_bytes().into()));
+        }
+        let record = Self {
+            name: format!("{session}-{number}"),
+            session: session.clone(),
+            command: description.command,
+            kind: description.kind,
             output: SharedOutput::default(),
-            pty: parts.pty,
-            in_shell: parts.in_shell,
-            shell: Mutex::default(),
-            reconnected: parts.reconnected,
+            reconnected,
             discarded: AtomicBool::new(false),
             sent: AtomicBool::new(false),
             started: Mutex::new(Instant::now()),
             ended: watch::Sender::new(None),
             marks: Mutex::default(),
-            input: Mutex::new(parts.input),
-            signals: parts.signals,
-            transfer: parts.transfer,
-        })
+            input: Mutex::new(description.interactive.then_some(sender)),
+            signals,
+        };
+        let inbox = JobInbox {
+            input,
+            signals: signal_receiver,
+        };
+        (Arc::new(record), inbox)
     }
 
-    /// What is known of the shell, when the command goes out and when it has ended.
-    pub(crate) fn note_shell(&self, facts: ShellFacts) {
-        *lock(&self.shell) = Some(facts);
+    /// The transfer, if the job is no command.
+    pub fn transfer(&self) -> Option<&Arc<TransferJob>> {
+        match &self.kind {
+            JobKind::Transfer(transfer) => Some(transfer),
+            JobKind::Command { .. } | JobKind::ShellCommand { .. } => None,
+        }
     }
 
-    /// The exec request went out now.
-    pub(crate) fn note_sent(&self) {
+    /// Whether the command runs on a terminal.
+    pub fn has_terminal(&self) -> bool {
+        matches!(self.kind, JobKind::Command { pty: true, .. })
+    }
+
+    /// Whether the job has the session's shell.
+    pub(crate) fn is_in_shell(&self) -> bool {
+        matches!(self.kind, JobKind::ShellCommand { .. })
+    }
+
+    /// The error of a job that failed inside this program.
+    pub(crate) fn crashed(&self) -> SessionError {
+        SessionError::Crashed {
+            name: self.session.clone(),
+            fate: if self.is_sent() {
+                Fate::Unknown
+            } else {
+                Fate::NotSent
+            },
+        }
+    }
+
+    /// Sets the state of the shell: when the command goes out, and when it has ended.
+    pub(crate) fn set_shell(&self, facts: ShellFacts) {
+        self.kind.set_shell(facts);
+    }
+
+    /// The request goes out now: from here on the work may be done.
+    pub(crate) fn mark_sent(&self) {
         self.sent.store(true, Ordering::Relaxed);
         *lock(&self.started) = Instant::now();
     }
@@ -123,7 +166,8 @@ impl JobRecord {
         self.sent.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_ended(&self, ended: Ended) {
+    /// Ends the job for everybody who waits for the end.
+    pub(crate) fn mark_ended(&self, ended: Ended) {
         lock(&self.input).take();
         self.ended.send_replace(Some(ended));
     }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::{Outcome, ShellFacts};
-use super::record::{JobRecord, lock};
+use super::record::JobRecord;
 use super::transfer::TransferJob;
 use crate::actors::error::SessionError;
 use crate::actors::output::SharedOutput;
-use crate::error::Fate;
 use crate::ssh::transfer::Summary;
 use crate::store::SessionName;
 
@@ -63,20 +62,16 @@ impl JobRecord {
             Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
             None => (Outcome::Running, self.running_for(), false),
         };
-        let shell = lock(&self.shell).clone();
         Ok(CommandReport {
             session: self.session.clone(),
             job: self.name.clone(),
             record: Some(Arc::clone(self)),
             outcome,
             elapsed,
-            cwd: match &shell {
-                Some(facts) => facts.cwd.clone(),
-                None => self.cwd.clone(),
-            },
-            shell,
+            cwd: self.kind.cwd(),
+            shell: self.kind.shell(),
             output: self.output.clone(),
-            pty: self.pty,
+            pty: self.has_terminal(),
             held_by_background,
             reconnected: self.reconnected,
         })
@@ -85,36 +80,26 @@ impl JobRecord {
 
 impl TransferReport {
     /// A transfer as it stands now, or why it failed.
-    pub(crate) fn of(
+    pub(super) fn of(
         record: &JobRecord,
-        handed_over: bool,
-        reconnected: bool,
-    ) -> Result<TransferReport, SessionError> {
-        let crashed = || SessionError::Crashed {
-            name: record.session.clone(),
-            fate: Fate::Unknown,
-        };
-        let transfer = record.transfer.clone().ok_or_else(crashed)?;
-        let ended = record.ended();
-        let elapsed = match &ended {
-            Some(ended) => ended.elapsed,
-            None => record.running_for(),
-        };
-        let summary = match ended {
-            None => None,
+        transfer: &Arc<TransferJob>,
+        can_be_asked: bool,
+    ) -> Result<Self, SessionError> {
+        let (summary, elapsed) = match record.ended() {
+            None => (None, record.running_for()),
             Some(ended) => {
                 ended.outcome?;
-                let result = transfer.result().ok_or_else(crashed)?;
-                result.as_ref().ok().cloned()
+                let result = transfer.result().ok_or_else(|| record.crashed())?;
+                (result.as_ref().ok().cloned(), ended.elapsed)
             }
         };
-        Ok(TransferReport {
+        Ok(Self {
             session: record.session.clone(),
-            job: handed_over.then(|| record.name.clone()),
-            transfer,
+            job: can_be_asked.then(|| record.name.clone()),
+            transfer: Arc::clone(transfer),
             summary,
             elapsed,
-            reconnected,
+            reconnected: record.reconnected,
         })
     }
 }

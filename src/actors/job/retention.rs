@@ -56,25 +56,23 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::job::record::JobParts;
+    use crate::actors::job::kind::JobKind;
+    use crate::actors::job::record::JobDescription;
     use crate::output::Stream;
     use crate::store::SessionName;
-    use tokio::sync::mpsc;
 
     fn record(bytes: usize) -> Arc<JobRecord> {
         let session = SessionName::parse("web").unwrap();
-        let record = JobRecord::new(JobParts {
-            name: "web-1".into(),
-            session,
+        let description = JobDescription {
+            kind: JobKind::Command {
+                cwd: None,
+                pty: false,
+            },
             command: "x".into(),
-            cwd: None,
-            pty: false,
-            in_shell: false,
-            reconnected: false,
-            input: None,
-            signals: mpsc::channel(1).0,
-            transfer: None,
-        });
+            stdin: None,
+            interactive: false,
+        };
+        let (record, _) = JobRecord::new(&session, 1, description, false);
         record.append(Stream::Stdout, &vec![b'x'; bytes]);
         record
     }

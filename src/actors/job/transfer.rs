@@ -4,16 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use crate::ssh::transfer::{Direction, Progress, Summary, TransferFailure, TransferSpec};
 
-/// What a job knows of its transfer.
+/// Paths, progress and end of a transfer.
 #[derive(Debug)]
 pub struct TransferJob {
-    /// Which way.
+    /// To the host or from the host.
     pub direction: Direction,
     /// Path on this machine, as given.
     pub local: String,
     /// Path on the host, as given.
     pub remote: String,
-    /// How far it is.
+    /// How far the copy is.
     pub progress: Arc<Progress>,
     result: OnceLock<Result<Summary, TransferFailure>>,
 }
@@ -29,8 +29,8 @@ impl TransferJob {
         }
     }
 
-    /// What it does, in one line.
-    pub fn words(&self) -> String {
+    /// The copy in one line, as a list of jobs shows it.
+    pub(crate) fn summary_line(&self) -> String {
         let (from, to) = match self.direction {
             Direction::Upload => (&self.local, &self.remote),
             Direction::Download => (&self.remote, &self.local),
@@ -38,13 +38,13 @@ impl TransferJob {
         format!("{} {from} to {to}", self.direction.as_str())
     }
 
-    /// Its end, once there is one.
+    /// The end, once there is one.
     pub fn result(&self) -> Option<&Result<Summary, TransferFailure>> {
         self.result.get()
     }
 
     pub(crate) fn set_result(&self, result: Result<Summary, TransferFailure>) {
-        // It ends once.
+        // A transfer ends once.
         let _ = self.result.set(result);
     }
 }

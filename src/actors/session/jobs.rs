@@ -1,153 +1,174 @@
-//! Admission of commands and the jobs that run them.
+//! The jobs of a session: their start, their end, and the look-up of a job by its number.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use ractor::{Actor, ActorRef};
-use tokio::time::Instant;
+use ractor::{Actor, ActorId, ActorRef};
 
 use super::live_link::LiveLink;
-use super::queue::Queue;
-use super::work::{Admitted, Work};
-use crate::actors::error::SessionError;
+use super::message::JobNotFound;
+use super::queued::{Call, QueuedCall};
+use super::work::Work;
+use crate::actors::job::Route;
+use crate::actors::job::actor::{self, JobActor, JobArguments};
+use crate::actors::job::command::{CommandWork, RunIn};
 use crate::actors::job::message::JobMessage;
-use crate::actors::job::record::JobRecord;
-use crate::actors::job::{self, JobActor, JobArguments, Route};
-use crate::actors::request::{QueuedExec, RunIn};
-use crate::error::Fate;
+use crate::actors::job::record::{Ended, JobRecord};
+use crate::actors::job::transfer_work::TransferResources;
+use crate::actors::job::work::JobWork;
+use crate::actors::report::JobStatus;
 use crate::limits;
 
 /// A running job as its session knows it.
 #[derive(Debug)]
-pub(crate) struct JobEntry {
-    pub(crate) actor: ActorRef<JobMessage>,
-    pub(crate) record: Arc<JobRecord>,
+pub(super) struct JobEntry {
+    pub(super) actor: ActorRef<JobMessage>,
+    pub(super) record: Arc<JobRecord>,
+}
+
+impl JobEntry {
+    fn is_transfer(&self) -> bool {
+        self.record.transfer().is_some()
+    }
 }
 
 impl Work {
-    /// Takes a call in, or answers at once why not.
-    pub(super) fn admit(&mut self, mut exec: QueuedExec) -> Option<Admitted> {
-        exec.taken.store(true, Ordering::SeqCst);
-        exec.epoch = self.epoch;
-        if let Err(error) = self.check_admission(&exec) {
-            answer(&mut exec, error);
-            return None;
-        }
-        let (turn, deadline) = (exec.turn(), exec.deadline);
-        let ticket = self.queue_for(exec.run_in).push(exec);
-        Some(Admitted {
-            ticket,
-            turn,
-            deadline,
-        })
-    }
-
-    fn check_admission(&mut self, exec: &QueuedExec) -> Result<(), SessionError> {
-        job::prepare(&exec.request, exec.run_in)?;
-        let running = self.running.len();
-        let queue = self.queue_for(exec.run_in);
-        queue.drop_cancelled();
-        let queued = queue.len();
-        if queued >= limits::JOBS_QUEUED_MAX {
-            return Err(SessionError::TooManyJobs {
-                session: self.name.clone(),
-                running,
-                queued,
-            });
-        }
-        Ok(())
-    }
-
-    fn queue_for(&mut self, run_in: RunIn) -> &mut Queue {
-        match run_in {
-            RunIn::Channel => &mut self.commands,
-            RunIn::Shell => &mut self.shell.queue,
-        }
-    }
-
-    /// A command whose link died before it was sent waits for the next link, at the front.
-    pub(super) fn requeue(&mut self, mut exec: QueuedExec) -> Option<Admitted> {
-        if exec.epoch != self.epoch {
-            let ended = SessionError::Ended {
-                name: self.name.clone(),
-                fate: Fate::NotSent,
-            };
-            answer(&mut exec, ended);
-            return None;
-        }
-        let (turn, deadline) = (exec.turn(), exec.deadline);
-        let ticket = self.queue_for(exec.run_in).push_front(exec);
-        Some(Admitted {
-            ticket,
-            turn,
-            deadline,
-        })
-    }
-
     /// Starts as many waiting commands as may run.
     pub(super) async fn start_commands(&mut self, link: &LiveLink) {
         while self.running.len() < limits::JOBS_RUNNING_MAX
-            && let Some(exec) = self.next_for_shell().or_else(|| self.commands.pop())
+            && let Some(call) = self.next_for_shell().or_else(|| self.commands.pop())
         {
-            self.start_job(exec, link).await;
+            self.start_command(call, link).await;
         }
     }
 
-    async fn start_job(&mut self, mut exec: QueuedExec, link: &LiveLink) {
-        let line = match job::prepare(&exec.request, exec.run_in) {
-            Ok(line) => line,
-            Err(error) => return answer(&mut exec, error),
-        };
-        let route = match exec.run_in {
-            RunIn::Channel => Some(Route::Channel(link.channels.clone())),
+    async fn start_command(&mut self, call: QueuedCall<CommandWork>, link: &LiveLink) {
+        let route = match call.work.run_in {
+            RunIn::Channel => Some(Route::Channel(Arc::clone(&link.channels))),
             RunIn::Shell => self.shell_actor(link).await.map(Route::Shell),
         };
-        // The reply port goes with it, which answers the caller.
-        let Some(route) = route else { return };
+        // Without a route the reply port is dropped, which answers the caller.
+        if let Some(route) = route {
+            self.start_job(call, route).await;
+        }
+    }
+
+    /// Starts as many waiting transfers as may run.
+    pub(super) async fn start_transfers(&mut self, link: &LiveLink) {
+        while self.running_transfers() < limits::TRANSFERS_RUNNING_MAX
+            && self.running.len() < limits::JOBS_RUNNING_MAX
+            && let Some(call) = self.transfers.pop()
+        {
+            let resources = TransferResources {
+                pool: Arc::clone(&link.sftp),
+                leftovers: self.leftovers.clone(),
+            };
+            self.start_job(call, resources).await;
+        }
+    }
+
+    pub(super) fn running_transfers(&self) -> usize {
+        let running = self.running.values();
+        running.filter(|entry| entry.is_transfer()).count()
+    }
+
+    /// Starts a job under the next number. The start waits for nothing: the actor spawns its task and is there.
+    async fn start_job<W: JobWork>(&mut self, call: QueuedCall<W>, resources: W::Resources)
+    where
+        Call: From<QueuedCall<W>>,
+    {
         self.jobs_started += 1;
         let number = self.jobs_started;
-        let (record, ends) = job::record(&self.name, number, &exec);
+        let description = call.work.describe();
+        let (record, inbox) = JobRecord::new(&self.name, number, description, call.reconnected);
         let arguments = JobArguments {
             session: self.session.clone(),
             number,
-            exec,
-            line,
-            route,
+            call,
+            resources,
             record: Arc::clone(&record),
-            ends,
+            inbox,
         };
-        // The start of a job waits for nothing: it spawns its task and is there.
-        let spawned = Actor::spawn_linked(None, JobActor, arguments, self.session.get_cell()).await;
-        match spawned {
+        let parent = self.session.get_cell();
+        match Actor::spawn_linked(None, JobActor::new(), arguments, parent).await {
             Ok((actor, _)) => drop(self.running.insert(number, JobEntry { actor, record })),
-            // The reply port went with it, which answers the caller.
+            // The reply port was dropped with the arguments, which answers the caller.
             Err(error) => {
-                tracing::error!(session = %self.name, %error, "a job could not be started")
+                tracing::error!(session = %self.name, %error, "a job could not be started");
             }
         }
     }
 
-    pub(super) fn expire_command(&mut self, ticket: u64, is_up: bool) {
-        let is_over = |exec: &QueuedExec| is_up || exec.deadline <= Instant::now();
-        let taken = self.commands.take_if(ticket, is_over);
-        let Some(mut exec) = taken.or_else(|| self.shell.queue.take_if(ticket, is_over)) else {
-            return;
-        };
-        let busy = (exec.run_in == RunIn::Shell)
-            .then(|| self.shell_busy())
-            .flatten();
-        let error = busy.unwrap_or_else(|| SessionError::QueueTimeout {
-            session: self.name.clone(),
-            running: self.running.len(),
-            waited: exec.received.elapsed(),
-        });
-        answer(&mut exec, error);
+    /// A job by its number, running or ended.
+    pub(super) fn find_job(&self, number: u64) -> Result<Arc<JobRecord>, JobNotFound> {
+        let running = self.running.get(&number).map(|entry| &entry.record);
+        match running.or_else(|| self.ended.get(&number)) {
+            Some(record) => Ok(Arc::clone(record)),
+            None if (1..=self.jobs_started).contains(&number) => Err(JobNotFound::Dropped),
+            None => Err(JobNotFound::NeverStarted),
+        }
     }
 
-    pub(super) fn refuse_commands(&mut self, error: &SessionError) {
-        while let Some(mut exec) = self.commands.pop().or_else(|| self.shell.queue.pop()) {
-            answer(&mut exec, error.clone());
+    /// Removes a job that has ended, and keeps the record if somebody may ask for the job. The oldest records go.
+    pub(super) fn job_ended(&mut self, number: u64, keep: bool) {
+        let Some(entry) = self.running.remove(&number) else {
+            return;
+        };
+        if keep {
+            self.retention.put(Arc::clone(&entry.record));
+            self.ended.insert(number, entry.record);
         }
+        while self.ended.len() > limits::JOBS_ENDED_KEPT {
+            self.ended.pop_first();
+        }
+    }
+
+    /// Keeps the record of a job whose actor crashed, with an end that says so.
+    pub(super) fn job_crashed(&mut self, id: ActorId) {
+        let crashed: Vec<_> = self
+            .running
+            .extract_if(.., |_, entry| entry.actor.get_id() == id)
+            .collect();
+        for (number, JobEntry { record, .. }) in crashed {
+            record.mark_ended(Ended {
+                outcome: Err(record.crashed()),
+                elapsed: record.running_for(),
+                held_by_background: false,
+            });
+            self.ended.insert(number, record);
+        }
+    }
+
+    /// The running jobs by name.
+    pub(super) fn jobs_to_stop(&self) -> Vec<(String, ActorRef<JobMessage>)> {
+        let running = self.running.values();
+        running
+            .map(|entry| (entry.record.name.clone(), entry.actor.clone()))
+            .collect()
+    }
+
+    /// The running transfers.
+    pub(super) fn transfers_to_stop(&self) -> Vec<ActorRef<JobMessage>> {
+        let running = self.running.values();
+        running
+            .filter(|entry| entry.is_transfer())
+            .map(|entry| entry.actor.clone())
+            .collect()
+    }
+
+    /// The running jobs for `ssh_sessions`.
+    pub(super) fn job_statuses(&self) -> Vec<JobStatus> {
+        let records = self.running.values().map(|entry| &entry.record);
+        records
+            .map(|record| JobStatus {
+                job: record.name.clone(),
+                command: record
+                    .command
+                    .chars()
+                    .take(limits::JOB_COMMAND_SHOWN_CHARS)
+                    .collect(),
+                running_for: record.running_for(),
+            })
+            .collect()
     }
 }
 
@@ -155,13 +176,7 @@ impl Work {
 pub(super) async fn stop_all(jobs: Vec<ActorRef<JobMessage>>) {
     let mut stops = tokio::task::JoinSet::new();
     for job in jobs {
-        stops.spawn(async move { job::stop(&job).await });
+        stops.spawn(async move { actor::stop(&job).await });
     }
     stops.join_all().await;
-}
-
-fn answer(exec: &mut QueuedExec, error: SessionError) {
-    if let Some(reply) = exec.reply.take() {
-        let _ = reply.send(Err(error));
-    }
 }

@@ -6,12 +6,18 @@ use std::time::Duration;
 
 use ractor::RpcReplyPort;
 
+use super::queue::Ticket;
+use super::queued::Call;
 use crate::actors::job::record::JobRecord;
-use crate::actors::report::SessionStatus;
-use crate::actors::request::{ConnectReply, ConnectRequest, QueuedExec, QueuedTransfer};
+use crate::actors::report::{ConnectReport, SessionStatus};
+use crate::actors::request::ConnectRequest;
+use crate::actors::rpc::Reply;
 use crate::ssh::connection::Connection;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
+
+/// Answer to `ssh_connect` and `ssh_reconnect`.
+pub(crate) type ConnectReply = Reply<ConnectReport>;
 
 /// Requests are imperative and end in a reply port; events are past tense and have none.
 pub(crate) enum SessionMessage {
@@ -29,12 +35,10 @@ pub(crate) enum SessionMessage {
         /// Answered when the dial is over.
         reply: ConnectReply,
     },
-    /// Run a command.
-    Exec(QueuedExec),
-    /// Copy files.
-    Transfer(QueuedTransfer),
-    /// A command whose link died before it was sent.
-    Requeue(QueuedExec),
+    /// Run a command or copy files.
+    Admit(Call),
+    /// Take a call back whose link died before anything was sent.
+    Requeue(Call),
     /// Tell what there is. Answered in every state.
     GetStatus {
         /// Answered at once.
@@ -71,17 +75,17 @@ pub(crate) enum SessionMessage {
         /// The generation that waited.
         generation: u64,
     },
-    /// A call has waited for its turn for as long as it may.
-    QueueExpired {
+    /// A call has waited for its turn, or for a link, for as long as it may.
+    WaitExpired {
         /// The call.
-        ticket: u64,
+        ticket: Ticket,
     },
     /// Find a job, running or ended.
     FindJob {
         /// Its number.
         number: u64,
-        /// Answered at once: the job, or whether there was one.
-        reply: RpcReplyPort<Result<Arc<JobRecord>, bool>>,
+        /// Answered at once.
+        reply: RpcReplyPort<Result<Arc<JobRecord>, JobNotFound>>,
     },
     /// A job came to its end.
     JobEnded {
@@ -93,4 +97,13 @@ pub(crate) enum SessionMessage {
     /// Fail, as a defect would: for tests of the supervisor.
     #[cfg(feature = "fail-points")]
     Crash,
+}
+
+/// Why there is no job of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobNotFound {
+    /// No job of the session had that number.
+    NeverStarted,
+    /// The job has ended and is no longer kept.
+    Dropped,
 }

@@ -13,9 +13,9 @@ mod jobs;
 mod live_link;
 pub(crate) mod message;
 mod queue;
+pub(crate) mod queued;
 mod session_state;
 mod shell;
-mod transfers;
 mod work;
 
 use std::sync::atomic::Ordering;
@@ -26,9 +26,9 @@ pub use self::connection_state::state_name::StateName;
 pub(crate) use self::session_state::SessionArguments;
 
 use self::connection_state::event::{Event, Parameters};
-use self::message::SessionMessage;
+use self::message::{ConnectReply, SessionMessage};
 use self::session_state::{SessionPorts, SessionState};
-use super::request::{ConnectReply, ConnectRequest};
+use super::request::ConnectRequest;
 
 /// Runs one named session.
 pub(crate) struct SessionActor;
@@ -65,17 +65,12 @@ impl Actor for SessionActor {
                 state.advance(Event::Reconnect { caller: reply }).await;
             }
             // Large futures are boxed: every idle session keeps room for the largest one, twice over.
-            SessionMessage::Exec(exec) => {
-                if let Some(admitted) = state.work.admit(exec) {
+            SessionMessage::Admit(call) => {
+                if let Some(admitted) = state.work.admit(call) {
                     Box::pin(state.serve(admitted)).await;
                 }
             }
-            SessionMessage::Transfer(transfer) => {
-                if let Some(admitted) = state.work.admit_transfer(transfer) {
-                    Box::pin(state.serve(admitted)).await;
-                }
-            }
-            SessionMessage::Requeue(exec) => Box::pin(state.requeue(exec)).await,
+            SessionMessage::Requeue(call) => Box::pin(state.requeue(call)).await,
             SessionMessage::GetStatus { reply } => {
                 // A caller that is gone needs no answer, here and below.
                 let _ = reply.send(state.status());
@@ -99,7 +94,7 @@ impl Actor for SessionActor {
             SessionMessage::RetryDue { generation } => {
                 state.advance(Event::RetryDue { generation }).await;
             }
-            SessionMessage::QueueExpired { ticket } => {
+            SessionMessage::WaitExpired { ticket } => {
                 state.work.expire(ticket, state.connection.is_ready());
             }
             SessionMessage::FindJob { number, reply } => {
@@ -124,7 +119,7 @@ impl Actor for SessionActor {
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, error) = event {
             tracing::error!(session = %state.connection.name(), %error, "a job or the shell failed");
-            state.work.job_failed(who.get_id());
+            state.work.job_crashed(who.get_id());
             Box::pin(state.start_waiting()).await;
         }
         Ok(())

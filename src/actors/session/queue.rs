@@ -2,88 +2,131 @@
 
 use std::collections::VecDeque;
 
-use crate::actors::request::QueuedExec;
+use tokio::time::Instant;
 
-/// A bounded queue, first come first served.
+use super::queued::QueuedCall;
+use crate::actors::error::SessionError;
+use crate::actors::job::work::JobWork;
+
+/// Names a waiting call, in whichever queue of its session it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// Gives out the tickets of a session.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
-    waiting: VecDeque<(u64, QueuedExec)>,
-    last_ticket: u64,
+pub(super) struct Tickets(u64);
+
+impl Tickets {
+    pub(super) fn next(&mut self) -> Ticket {
+        self.0 += 1;
+        Ticket(self.0)
+    }
 }
 
-impl Queue {
-    /// A queue whose tickets are told from those of another.
-    pub(crate) fn with_tickets_from(first: u64) -> Self {
+/// A call that was taken in and has to be served.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted {
+    pub(super) ticket: Ticket,
+    /// When waiting for a turn is over on a session that is up.
+    pub(super) turn: Instant,
+    /// When waiting for a link is over.
+    pub(super) deadline: Instant,
+}
+
+impl Admitted {
+    const fn new<W: JobWork>(ticket: Ticket, call: &QueuedCall<W>) -> Self {
         Self {
-            last_ticket: first,
-            ..Self::default()
+            ticket,
+            turn: call.turn,
+            deadline: call.deadline,
+        }
+    }
+}
+
+/// A bounded queue of one kind of calls, first come first served.
+#[derive(Debug)]
+pub(super) struct Queue<W: JobWork> {
+    waiting: VecDeque<(Ticket, QueuedCall<W>)>,
+    capacity: usize,
+}
+
+impl<W: JobWork> Queue<W> {
+    /// An empty queue for that many calls.
+    pub(super) const fn with_capacity(capacity: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            capacity,
         }
     }
 
     /// Calls that wait.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Adds a call at the end; its ticket names it.
-    pub(crate) fn push(&mut self, exec: QueuedExec) -> u64 {
-        self.last_ticket += 1;
-        self.waiting.push_back((self.last_ticket, exec));
-        self.last_ticket
+    /// Whether another call may wait. Calls whose callers are gone are dropped first.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.waiting.retain(|(_, call)| !call.cancel.is_cancelled());
+        self.waiting.len() < self.capacity
     }
 
-    /// Puts a call back that was at its turn already.
-    pub(crate) fn push_front(&mut self, exec: QueuedExec) -> u64 {
-        self.last_ticket += 1;
-        self.waiting.push_front((self.last_ticket, exec));
-        self.last_ticket
+    /// Adds a call at the end.
+    pub(super) fn push(&mut self, ticket: Ticket, call: QueuedCall<W>) -> Admitted {
+        let admitted = Admitted::new(ticket, &call);
+        self.waiting.push_back((ticket, call));
+        admitted
     }
 
-    /// The next call whose caller is still there. A caller that is gone needs no command.
-    pub(crate) fn pop(&mut self) -> Option<QueuedExec> {
-        while let Some((_, exec)) = self.waiting.pop_front() {
-            if !exec.request.cancel.is_cancelled() {
-                return Some(exec);
+    /// Puts a call back whose turn had come already.
+    pub(super) fn push_front(&mut self, ticket: Ticket, call: QueuedCall<W>) -> Admitted {
+        let admitted = Admitted::new(ticket, &call);
+        self.waiting.push_front((ticket, call));
+        admitted
+    }
+
+    /// The next call whose caller is still there.
+    pub(super) fn pop(&mut self) -> Option<QueuedCall<W>> {
+        while let Some((_, call)) = self.waiting.pop_front() {
+            if !call.cancel.is_cancelled() {
+                return Some(call);
             }
         }
         None
     }
 
     /// Whether the call still waits.
-    pub(crate) fn contains(&self, ticket: u64) -> bool {
+    pub(super) fn contains(&self, ticket: Ticket) -> bool {
         self.waiting.iter().any(|(other, _)| *other == ticket)
     }
 
-    /// Takes one call out by its ticket, if the condition holds for it.
-    pub(crate) fn take_if(
-        &mut self,
-        ticket: u64,
-        condition: impl Fn(&QueuedExec) -> bool,
-    ) -> Option<QueuedExec> {
+    /// Takes a call out whose wait is over: for a turn, on a session that is up, else for a link.
+    pub(super) fn take_expired(&mut self, ticket: Ticket, is_up: bool) -> Option<QueuedCall<W>> {
+        let is_over = |call: &QueuedCall<W>| is_up || call.deadline <= Instant::now();
         let index = self
             .waiting
             .iter()
-            .position(|(other, exec)| *other == ticket && condition(exec))?;
-        self.waiting.remove(index).map(|(_, exec)| exec)
+            .position(|(other, call)| *other == ticket && is_over(call))?;
+        self.waiting.remove(index).map(|(_, call)| call)
     }
 
-    /// Lets go of calls whose callers are gone, so that they take no place.
-    pub(crate) fn drop_cancelled(&mut self) {
-        self.waiting
-            .retain(|(_, exec)| !exec.request.cancel.is_cancelled());
-    }
-
-    /// Whether anybody waits.
-    pub(crate) fn has_callers(&self) -> bool {
+    /// Whether any caller waits.
+    pub(super) fn has_callers(&self) -> bool {
         self.waiting
             .iter()
-            .any(|(_, exec)| !exec.request.cancel.is_cancelled())
+            .any(|(_, call)| !call.cancel.is_cancelled())
     }
 
     /// Marks all calls as having needed a connect.
-    pub(crate) fn note_reconnected(&mut self) {
-        self.waiting
-            .iter_mut()
-            .for_each(|(_, exec)| exec.reconnected = true);
+    pub(super) fn mark_reconnected(&mut self) {
+        for (_, call) in &mut self.waiting {
+            call.reconnected = true;
+        }
+    }
+
+    /// Answers every caller with the error.
+    pub(super) fn refuse_all(&mut self, error: &SessionError) {
+        for (_, call) in self.waiting.drain(..) {
+            call.refuse(error.clone());
+        }
     }
 }

@@ -10,11 +10,12 @@ use super::connection_state::ConnectionMachine;
 use super::connection_state::change::ChangeSubscribers;
 use super::connection_state::event::{Event, Ports};
 use super::live_link::LiveLink;
-use super::message::SessionMessage;
-use super::work::{Admitted, Work};
+use super::message::{ConnectReply, SessionMessage};
+use super::queue::Admitted;
+use super::queued::Call;
+use super::work::Work;
 use crate::actors::job::retention::Retention;
 use crate::actors::report::SessionStatus;
-use crate::actors::request::{ConnectReply, QueuedExec};
 use crate::actors::supervisor::message::SupervisorMessage;
 use crate::ssh::connection::PinnedKey;
 use crate::ssh::dial::Dialer;
@@ -93,9 +94,9 @@ impl SessionState {
         }
     }
 
-    /// A command whose link died before the command was sent waits for the next link.
-    pub(super) async fn requeue(&mut self, exec: QueuedExec) {
-        let Some(admitted) = self.work.requeue(exec) else {
+    /// A call whose link died before anything was sent waits for the next link.
+    pub(super) async fn requeue(&mut self, call: Call) {
+        let Some(admitted) = self.work.requeue(call) else {
             return;
         };
         // The job may notice a dead link before the watch on the connection does.

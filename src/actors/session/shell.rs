@@ -6,22 +6,20 @@ use ractor::{Actor, ActorRef, ActorStatus};
 
 use super::live_link::LiveLink;
 use super::queue::Queue;
+use super::queued::QueuedCall;
 use super::work::Work;
 use crate::actors::error::SessionError;
+use crate::actors::job::command::CommandWork;
 use crate::actors::job::record::JobRecord;
-use crate::actors::request::QueuedExec;
 use crate::actors::shell::{ShellActor, ShellArguments, ShellMessage};
 use crate::limits;
 use crate::ssh::shell::ShellCarryOver;
 use crate::text::visible_line;
 
-/// First ticket of the shell's queue: tickets name a call in either queue.
-const TICKETS: u64 = 1 << 63;
-
-/// What a session has of its shell.
+/// The shell of a session, and the commands that wait for it.
 pub(super) struct ShellSlot {
     /// Calls that wait for their turn.
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<CommandWork>,
     /// The actor and the generation of the link that it is on.
     current: Option<(ActorRef<ShellMessage>, u64)>,
     /// What outlives it.
@@ -31,7 +29,7 @@ pub(super) struct ShellSlot {
 impl Default for ShellSlot {
     fn default() -> Self {
         Self {
-            queue: Queue::with_tickets_from(TICKETS),
+            queue: Queue::with_capacity(limits::JOBS_QUEUED_MAX),
             current: None,
             memory: Arc::default(),
         }
@@ -57,11 +55,11 @@ impl Work {
     /// The command that runs in the shell.
     pub(super) fn shell_job(&self) -> Option<&Arc<JobRecord>> {
         let mut records = self.running.values().map(|entry| &entry.record);
-        records.find(|record| record.in_shell)
+        records.find(|record| record.is_in_shell())
     }
 
     /// The next call for the shell, if it is free.
-    pub(super) fn next_for_shell(&mut self) -> Option<QueuedExec> {
+    pub(super) fn next_for_shell(&mut self) -> Option<QueuedCall<CommandWork>> {
         if self.shell_job().is_some() {
             return None;
         }

@@ -1,27 +1,29 @@
 //! The work of a session: calls that wait, running jobs, ended jobs and the shell.
 //!
 //! Nothing here knows the connection state machine. Methods that start work take the live link, where there is one;
-//! dialling on demand is the business of the caller.
+//! dialling on demand is up to the caller. A call that waits is answered by [`Work::expire`], by
+//! [`Work::refuse_waiting`] or by its job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ractor::{ActorId, ActorRef};
-use tokio::time::{Instant, sleep_until};
+use ractor::ActorRef;
+use tokio::time::sleep_until;
 
 use super::jobs::JobEntry;
 use super::live_link::LiveLink;
 use super::message::SessionMessage;
-use super::queue::Queue;
+use super::queue::{Admitted, Queue, Ticket, Tickets};
+use super::queued::{Call, QueuedCall};
 use super::shell::ShellSlot;
-use super::transfers::Transfers;
 use crate::actors::error::SessionError;
-use crate::actors::job::message::JobMessage;
-use crate::actors::job::record::{Ended, JobRecord};
+use crate::actors::job::command::{CommandWork, RunIn};
+use crate::actors::job::record::JobRecord;
 use crate::actors::job::retention::Retention;
-use crate::actors::report::JobStatus;
+use crate::actors::job::transfer_work::TransferWork;
 use crate::error::Fate;
 use crate::limits;
+use crate::ssh::transfer::Leftovers;
 use crate::store::SessionName;
 
 /// Queues, running jobs and ended jobs of one session.
@@ -30,29 +32,24 @@ pub(super) struct Work {
     pub(super) session: ActorRef<SessionMessage>,
     pub(super) name: SessionName,
     /// Counts the times that all callers were sent away: a command of an earlier epoch does not run.
-    pub(super) epoch: u64,
+    epoch: u64,
+    tickets: Tickets,
     /// Commands that wait for a link or for their turn.
-    pub(super) commands: Queue,
-    pub(super) transfers: Transfers,
+    pub(super) commands: Queue<CommandWork>,
+    /// Transfers that wait for a link or for their turn.
+    pub(super) transfers: Queue<TransferWork>,
+    /// The shell, with the commands that wait for it.
     pub(super) shell: ShellSlot,
     /// Running jobs by number.
     pub(super) running: BTreeMap<u64, JobEntry>,
     /// Ended jobs that can still be read.
-    ended: BTreeMap<u64, Arc<JobRecord>>,
+    pub(super) ended: BTreeMap<u64, Arc<JobRecord>>,
     /// Ended jobs of all sessions.
-    retention: Retention,
+    pub(super) retention: Retention,
+    /// Temporary files on the host that wait for the next link.
+    pub(super) leftovers: Leftovers,
     /// Number of the newest job.
     pub(super) jobs_started: u64,
-}
-
-/// A call that was taken in and has to be served.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Admitted {
-    pub(super) ticket: u64,
-    /// When waiting for a turn is over on a session that is up.
-    pub(super) turn: Instant,
-    /// When waiting for a link is over.
-    pub(super) deadline: Instant,
 }
 
 impl Work {
@@ -65,14 +62,57 @@ impl Work {
             session,
             name,
             epoch: 0,
-            commands: Queue::default(),
-            transfers: Transfers::default(),
+            tickets: Tickets::default(),
+            commands: Queue::with_capacity(limits::JOBS_QUEUED_MAX),
+            transfers: Queue::with_capacity(limits::TRANSFERS_QUEUED_MAX),
             shell: ShellSlot::default(),
             running: BTreeMap::new(),
             ended: BTreeMap::new(),
             retention,
+            leftovers: Leftovers::default(),
             jobs_started: 0,
         }
+    }
+
+    /// Puts a call into its queue, or answers the caller when the queue is full.
+    pub(super) fn admit(&mut self, call: Call) -> Option<Admitted> {
+        let ticket = self.tickets.next();
+        match call {
+            Call::Command(mut call) => {
+                call.take_in(self.epoch);
+                let run_in = call.work.run_in;
+                if self.command_queue(run_in).has_room() {
+                    return Some(self.command_queue(run_in).push(ticket, call));
+                }
+                call.refuse(self.too_many_jobs(run_in));
+            }
+            Call::Transfer(mut call) => {
+                call.take_in(self.epoch);
+                if self.transfers.has_room() {
+                    return Some(self.transfers.push(ticket, call));
+                }
+                call.refuse(self.too_many_transfers());
+            }
+        }
+        None
+    }
+
+    /// Puts a call back to the front of its queue: the link died before anything was sent. The caller of an earlier
+    /// epoch is sent away.
+    pub(super) fn requeue(&mut self, call: Call) -> Option<Admitted> {
+        let ticket = self.tickets.next();
+        match call {
+            Call::Command(call) if call.epoch == self.epoch => {
+                let run_in = call.work.run_in;
+                return Some(self.command_queue(run_in).push_front(ticket, call));
+            }
+            Call::Transfer(call) if call.epoch == self.epoch => {
+                return Some(self.transfers.push_front(ticket, call));
+            }
+            Call::Command(call) => call.refuse(self.ended_error()),
+            Call::Transfer(call) => call.refuse(self.ended_error()),
+        }
+        None
     }
 
     /// Starts as many waiting calls as may run on this link.
@@ -82,15 +122,19 @@ impl Work {
         self.start_transfers(link).await;
     }
 
-    /// A link is up: every call that waited had to connect first, and files that an earlier link left behind can go.
+    /// Takes note of a new link: every call that waited had to connect first, and temporary files that an earlier
+    /// link left behind are removed.
     pub(super) fn link_came_up(&mut self, link: &LiveLink) {
-        self.commands.note_reconnected();
-        self.shell.queue.note_reconnected();
-        self.transfers.note_reconnected();
-        self.transfers.sweep(link);
+        self.commands.mark_reconnected();
+        self.shell.queue.mark_reconnected();
+        self.transfers.mark_reconnected();
+        if !self.leftovers.is_empty() {
+            let (leftovers, pool) = (self.leftovers.clone(), Arc::clone(&link.sftp));
+            tokio::spawn(async move { leftovers.sweep(&pool).await });
+        }
     }
 
-    /// Sends [`SessionMessage::QueueExpired`] at both ends of a call's wait, if the call still waits.
+    /// Sends [`SessionMessage::WaitExpired`] at both ends of a call's wait, if the call still waits.
     pub(super) fn watch_wait(&self, admitted: Admitted) {
         let ticket = admitted.ticket;
         let waits = self.commands.contains(ticket)
@@ -103,19 +147,27 @@ impl Work {
             let session = self.session.clone();
             tokio::spawn(async move {
                 sleep_until(at).await;
-                let _ = session.send_message(SessionMessage::QueueExpired { ticket });
+                let _ = session.send_message(SessionMessage::WaitExpired { ticket });
             });
         }
     }
 
     /// Answers a call that has waited long enough: for its turn as long as the call said, for a link as long as a
     /// dial may take.
-    pub(super) fn expire(&mut self, ticket: u64, is_up: bool) {
-        self.expire_command(ticket, is_up);
-        self.expire_transfer(ticket, is_up);
+    pub(super) fn expire(&mut self, ticket: Ticket, is_up: bool) {
+        if let Some(call) = self.commands.take_expired(ticket, is_up) {
+            let error = self.queue_timeout(&call);
+            call.refuse(error);
+        } else if let Some(call) = self.shell.queue.take_expired(ticket, is_up) {
+            let error = self.shell_busy();
+            let error = error.unwrap_or_else(|| self.queue_timeout(&call));
+            call.refuse(error);
+        } else if let Some(call) = self.transfers.take_expired(ticket, is_up) {
+            call.refuse(self.too_many_transfers());
+        }
     }
 
-    /// Whether anybody waits for a link.
+    /// Whether any caller waits for a link.
     pub(super) fn has_callers(&self) -> bool {
         self.commands.has_callers()
             || self.shell.queue.has_callers()
@@ -124,8 +176,9 @@ impl Work {
 
     /// Answers every call that waits.
     pub(super) fn refuse_waiting(&mut self, error: &SessionError) {
-        self.refuse_commands(error);
-        self.refuse_transfers(error);
+        self.commands.refuse_all(error);
+        self.shell.queue.refuse_all(error);
+        self.transfers.refuse_all(error);
     }
 
     /// Answers every call that waits, and every call that a job gives back later.
@@ -134,83 +187,41 @@ impl Work {
         self.refuse_waiting(error);
     }
 
-    /// A job, or whether there was one of that number.
-    pub(super) fn find_job(&self, number: u64) -> Result<Arc<JobRecord>, bool> {
-        let running = self.running.get(&number).map(|entry| &entry.record);
-        let found = running.or_else(|| self.ended.get(&number));
-        found
-            .cloned()
-            .ok_or(number >= 1 && number <= self.jobs_started)
-    }
-
-    /// Keeps the newest ended jobs that somebody may ask for.
-    pub(super) fn job_ended(&mut self, number: u64, keep: bool) {
-        let Some(entry) = self.running.remove(&number) else {
-            return;
-        };
-        if keep {
-            self.retention.put(Arc::clone(&entry.record));
-            self.ended.insert(number, entry.record);
-        }
-        while self.ended.len() > limits::JOBS_ENDED_KEPT {
-            self.ended.pop_first();
+    fn command_queue(&mut self, run_in: RunIn) -> &mut Queue<CommandWork> {
+        match run_in {
+            RunIn::Channel => &mut self.commands,
+            RunIn::Shell => &mut self.shell.queue,
         }
     }
 
-    /// A job that crashed leaves a record that says so.
-    pub(super) fn job_failed(&mut self, id: ActorId) {
-        let failed: Vec<_> = self
-            .running
-            .extract_if(.., |_, entry| entry.actor.get_id() == id)
-            .collect();
-        for (number, JobEntry { record, .. }) in failed {
-            let fate = if record.is_sent() {
-                Fate::Unknown
-            } else {
-                Fate::NotSent
-            };
-            record.note_ended(Ended {
-                outcome: Err(SessionError::Crashed {
-                    name: self.name.clone(),
-                    fate,
-                }),
-                elapsed: record.running_for(),
-                held_by_background: false,
-            });
-            self.ended.insert(number, record);
+    fn ended_error(&self) -> SessionError {
+        SessionError::Ended {
+            name: self.name.clone(),
+            fate: Fate::NotSent,
         }
     }
 
-    /// The running jobs by name.
-    pub(super) fn jobs_to_stop(&self) -> Vec<(String, ActorRef<JobMessage>)> {
-        let running = self.running.values();
-        running
-            .map(|entry| (entry.record.name.clone(), entry.actor.clone()))
-            .collect()
+    fn too_many_jobs(&mut self, run_in: RunIn) -> SessionError {
+        SessionError::TooManyJobs {
+            session: self.name.clone(),
+            running: self.running.len(),
+            queued: self.command_queue(run_in).len(),
+        }
     }
 
-    /// The running transfers.
-    pub(super) fn transfers_to_stop(&self) -> Vec<ActorRef<JobMessage>> {
-        let running = self.running.values();
-        running
-            .filter(|entry| entry.record.transfer.is_some())
-            .map(|entry| entry.actor.clone())
-            .collect()
+    fn too_many_transfers(&self) -> SessionError {
+        SessionError::TooManyTransfers {
+            session: self.name.clone(),
+            running: self.running_transfers(),
+            queued: self.transfers.len(),
+        }
     }
 
-    /// The running jobs for `ssh_sessions`.
-    pub(super) fn job_statuses(&self) -> Vec<JobStatus> {
-        let records = self.running.values().map(|entry| &entry.record);
-        records
-            .map(|record| JobStatus {
-                job: record.name.clone(),
-                command: record
-                    .command
-                    .chars()
-                    .take(limits::JOB_COMMAND_SHOWN_CHARS)
-                    .collect(),
-                running_for: record.running_for(),
-            })
-            .collect()
+    fn queue_timeout(&self, call: &QueuedCall<CommandWork>) -> SessionError {
+        SessionError::QueueTimeout {
+            session: self.name.clone(),
+            running: self.running.len(),
+            waited: call.received.elapsed(),
+        }
     }
 }

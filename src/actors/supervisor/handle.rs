@@ -4,32 +4,26 @@
 //! have been replaced since the last one. The store is read and written here, outside the actors.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::SupervisorActor;
-use super::message::{Found, SupervisorMessage};
+use super::deliver::LookUp;
+use super::message::{Found, StartError, SupervisorMessage};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
-use crate::actors::job::report::CommandReport;
 use crate::actors::report::ConnectReport;
-use crate::actors::request::{ConnectRequest, ExecRequest};
-use crate::actors::request::{QueuedExec, RunIn};
+use crate::actors::request::ConnectRequest;
 use crate::actors::rpc::{call, call_within};
-use crate::actors::session::message::SessionMessage;
+use crate::actors::session::message::{JobNotFound, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec, Store, StoreContent, StoreError, UtcTime};
 
-/// Look-ups of a session for one call: it may end between its look-up and the question.
-pub(super) const LOOK_UPS_MAX: usize = 10;
-/// Time for the supervisor to learn of an end.
-pub(super) const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
 /// Time for an answer that needs no network.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -97,28 +91,21 @@ impl SupervisorHandle {
         Ok(self.finish_connect(report, None, false).await)
     }
 
-    /// Asks the session to connect. One that ended on purpose before it looked at the call is started anew.
+    /// Asks the session to connect, started if there is none.
     async fn ask_to_connect(
         &self,
         request: &ConnectRequest,
         known: bool,
     ) -> Result<ConnectReport, SessionError> {
         let name = &request.name;
-        for _ in 0..LOOK_UPS_MAX {
-            let actor = self.start_session(name, &request.spec, known).await?;
-            let taken = Arc::new(AtomicBool::new(false));
-            let connect = |reply| SessionMessage::Connect {
-                request: request.clone(),
-                taken: Arc::clone(&taken),
-                reply,
-            };
-            match call(&actor, connect).await {
-                Ok(answer) => return answer,
-                Err(_) if taken.load(Ordering::SeqCst) => break,
-                Err(_) => tokio::time::sleep(LOOK_UP_DELAY).await,
-            }
-        }
-        Err(crashed(name, Fate::NotSent))
+        let message = |reply, taken| SessionMessage::Connect {
+            request: request.clone(),
+            taken,
+            reply,
+        };
+        let spec = &request.spec;
+        let look_up = LookUp::Start { spec, known };
+        self.deliver(name, look_up, message, Fate::NotSent).await
     }
 
     /// Whether the session is the default now, because there was none.
@@ -127,77 +114,24 @@ impl SupervisorHandle {
             .await
     }
 
-    /// Runs a command and waits for its end or for as long as the request says.
-    pub async fn exec(
-        &self,
-        name: Option<SessionName>,
-        request: ExecRequest,
-    ) -> Result<CommandReport, SessionError> {
-        self.run(name, request, RunIn::Channel).await
-    }
-
-    /// The same in the session's shell. Of the request, `cwd`, `env`, `stdin`, `interactive` and `pty` do not apply.
-    pub async fn shell(
-        &self,
-        name: Option<SessionName>,
-        request: ExecRequest,
-    ) -> Result<CommandReport, SessionError> {
-        self.run(name, request, RunIn::Shell).await
-    }
-
-    async fn run(
-        &self,
-        name: Option<SessionName>,
-        request: ExecRequest,
-        run_in: RunIn,
-    ) -> Result<CommandReport, SessionError> {
-        let received = Instant::now();
-        // Waiting for a connection is bounded by the dial, waiting for a turn by the call's own wait.
-        let deadline = received + request.wait.max(limits::CONNECT_TIMEOUT_MAX);
-        let name = self.choose(name).await?;
-        for _ in 0..LOOK_UPS_MAX {
-            let actor = self.actor(&name).await?;
-            let taken = Arc::new(AtomicBool::new(false));
-            let exec = |reply| {
-                SessionMessage::Exec(QueuedExec {
-                    request: request.clone(),
-                    run_in,
-                    reply: Some(reply),
-                    taken: Arc::clone(&taken),
-                    epoch: 0,
-                    received,
-                    deadline,
-                    sent_before: false,
-                    reconnected: false,
-                })
-            };
-            match call(&actor, exec).await {
-                Ok(answer) => return answer,
-                Err(_) if taken.load(Ordering::SeqCst) => {
-                    return Err(crashed(&name, Fate::Unknown));
-                }
-                // The session ended before it looked at the call: nothing was sent.
-                Err(_) => tokio::time::sleep(LOOK_UP_DELAY).await,
-            }
-        }
-        Err(crashed(&name, Fate::NotSent))
-    }
-
     /// A job by its name, running or ended.
     pub async fn job(&self, name: &str) -> Result<Arc<JobRecord>, SessionError> {
-        let unknown = |dropped| SessionError::NoSuchJob {
+        let not_found = |reason| SessionError::NoSuchJob {
             name: name.to_owned(),
-            dropped,
+            dropped: reason == JobNotFound::Dropped,
         };
-        let (session, number) = name.rsplit_once('-').ok_or(unknown(false))?;
-        let session = SessionName::parse(session).map_err(|_| unknown(false))?;
-        let number = number.parse().map_err(|_| unknown(false))?;
+        let never_started = || not_found(JobNotFound::NeverStarted);
+        let (session, number) = name.rsplit_once('-').ok_or_else(never_started)?;
+        let session = SessionName::parse(session).map_err(|_| never_started())?;
+        let number = number.parse().map_err(|_| never_started())?;
         let Some(Found::Actor(actor)) = self.find(&session).await? else {
-            return Err(unknown(false));
+            return Err(never_started());
         };
-        let question = |reply| SessionMessage::FindJob { number, reply };
-        let answer = call_within(&actor, ANSWER_TIMEOUT, question).await;
-        answer.unwrap_or(Err(false)).map_err(unknown)
+        let message = |reply| SessionMessage::FindJob { number, reply };
+        match call_within(&actor, ANSWER_TIMEOUT, message).await {
+            Ok(found) => found.map_err(not_found),
+            Err(_) => Err(never_started()),
+        }
     }
 
     /// Ends a session's jobs and link; with `forget` also its saved configuration.
@@ -387,13 +321,14 @@ impl SupervisorHandle {
         }
     }
 
-    async fn start_session(
+    pub(super) async fn start_session(
         &self,
         name: &SessionName,
         spec: &SessionSpec,
         known: bool,
     ) -> Result<ActorRef<SessionMessage>, SessionError> {
-        let (name, spec) = (name.clone(), Box::new(spec.clone()));
+        let (failed, spec) = (name, Box::new(spec.clone()));
+        let name = name.clone();
         let started = self
             .ask(|reply| SupervisorMessage::Start {
                 name,
@@ -402,7 +337,10 @@ impl SupervisorHandle {
                 reply,
             })
             .await?;
-        started.map_err(SessionError::TooManySessions)
+        started.map_err(|error| match error {
+            StartError::TooMany { sessions } => SessionError::TooManySessions(sessions),
+            StartError::NotSpawned => crashed(failed, Fate::NotSent),
+        })
     }
 
     async fn find(&self, name: &SessionName) -> Result<Option<Found>, SessionError> {

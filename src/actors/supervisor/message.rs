@@ -15,8 +15,20 @@ pub(crate) enum Found {
     Parked(Box<SessionSpec>),
 }
 
-/// The actor of a session, or that there are too many.
-pub(crate) type StartReply = RpcReplyPort<Result<ActorRef<SessionMessage>, usize>>;
+/// Why a session was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StartError {
+    /// As many sessions as may be run or are parked.
+    TooMany {
+        /// How many.
+        sessions: usize,
+    },
+    /// The actor could not be spawned, which is a defect.
+    NotSpawned,
+}
+
+/// Answer to [`SupervisorMessage::Start`].
+pub(crate) type StartReply = RpcReplyPort<Result<ActorRef<SessionMessage>, StartError>>;
 
 /// Requests to the supervisor.
 #[derive(Debug)]

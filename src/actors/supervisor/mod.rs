@@ -3,18 +3,18 @@
 //! One for one. Never waits for a child: requests to a session go to it directly ([`handle`]), so that no
 //! call on one session waits for another.
 
+mod deliver;
 pub mod handle;
 pub mod list;
 pub(crate) mod message;
 pub(crate) mod restart;
-mod transfer;
 
 use std::collections::BTreeMap;
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::Instant;
 
-use self::message::{Found, SupervisorMessage};
+use self::message::{Found, StartError, SupervisorMessage};
 use self::restart::{CrashHistory, RestartDecision};
 use super::job::retention::Retention;
 use super::session::connection_state::change::ChangeSubscribers;
@@ -146,7 +146,7 @@ impl SupervisorState {
         name: SessionName,
         spec: SessionSpec,
         known: bool,
-    ) -> Result<ActorRef<SessionMessage>, usize> {
+    ) -> Result<ActorRef<SessionMessage>, StartError> {
         if let Some(Entry {
             found: Found::Actor(actor),
             ..
@@ -155,12 +155,14 @@ impl SupervisorState {
             return Ok(actor.clone());
         }
         if self.sessions.len() >= limits::SESSIONS_MAX {
-            return Err(self.sessions.len());
+            return Err(StartError::TooMany {
+                sessions: self.sessions.len(),
+            });
         }
         let actor = self
             .spawn(&name, &spec, None, known)
             .await
-            .ok_or(self.sessions.len())?;
+            .ok_or(StartError::NotSpawned)?;
         let entry = Entry {
             found: Found::Actor(actor.clone()),
             spec,
