@@ -155,7 +155,7 @@ fn module_of(file: &str) -> String {
 }
 
 /// The modules from the root of the crate down to a file.
-fn modules_of(file: &str) -> Vec<String> {
+pub(crate) fn modules_of(file: &str) -> Vec<String> {
     let path = file.trim_start_matches("src/").trim_end_matches(".rs");
     let names = path.split('/').filter(|name| *name != "mod");
     let names: Vec<String> = names.map(str::to_owned).collect();

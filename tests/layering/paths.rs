@@ -19,6 +19,8 @@ pub(crate) struct FoundPath {
     pub(crate) line: usize,
     /// Inline modules around it, from the outermost.
     pub(crate) inside: Vec<String>,
+    /// The name that a `use` declaration gives it; none for a path in the code and for a glob.
+    pub(crate) binds: Option<String>,
 }
 
 /// Every path of a file: of `use` declarations all, of the code those with more than one segment.
@@ -71,6 +73,12 @@ impl Scan {
             Some(Token::PathSep) => return self.code_path(true),
             Some(Token::Word(word)) => match word.as_str() {
                 "mod" if self.is_sign(2, '{') => self.open_module(),
+                // `pub(in crate::a)` names a module that sees the item, and imports nothing.
+                "pub" if self.is_sign(1, '(') && self.word(2) == Some("in") => {
+                    while self.token(0).is_some() && !self.is_sign(0, ')') {
+                        self.at += 1;
+                    }
+                }
                 // `use<'a, T>` in a type says what an `impl` captures.
                 "use" if !self.is_sign(1, '<') => {
                     self.at += 1;
@@ -120,7 +128,7 @@ impl Scan {
             self.at += 1;
         }
         if resolvable && (segments.len() > 1 || absolute && !segments.is_empty()) {
-            self.push(segments, absolute, line);
+            self.push(segments, absolute, line, None);
         }
     }
 
@@ -128,11 +136,15 @@ impl Scan {
     fn use_tree(&mut self, prefix: &[String], absolute: bool) {
         let mut path = prefix.to_vec();
         let mut absolute = absolute;
+        let mut alias = None;
         let mut line = self.tokens.get(self.at).map_or(0, |(_, line)| *line);
         loop {
             match self.token(0).cloned() {
                 Some(Token::PathSep) => absolute |= path.is_empty(),
-                Some(Token::Word(word)) if word == "as" => self.at += 1,
+                Some(Token::Word(word)) if word == "as" => {
+                    self.at += 1;
+                    alias = self.word(0).map(str::to_owned);
+                }
                 Some(Token::Word(word)) => {
                     line = self.tokens[self.at].1;
                     path.push(word);
@@ -147,8 +159,9 @@ impl Scan {
         if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
             path.pop();
         }
+        let last = path.last().filter(|last| *last != "*").cloned();
         if !path.is_empty() {
-            self.push(path, absolute, line);
+            self.push(path, absolute, line, alias.or(last));
         }
     }
 
@@ -165,12 +178,13 @@ impl Scan {
         self.at += 1;
     }
 
-    fn push(&mut self, segments: Vec<String>, absolute: bool, line: usize) {
+    fn push(&mut self, segments: Vec<String>, absolute: bool, line: usize, binds: Option<String>) {
         self.found.push(FoundPath {
             segments,
             absolute,
             line,
             inside: self.modules.iter().map(|(name, _)| name.clone()).collect(),
+            binds,
         });
     }
 }

@@ -1,0 +1,27 @@
+//! The language of the comments: nouns instead of "what" and "it". `scripts/prose` counts.
+
+use std::path::Path;
+use std::process::Command;
+
+/// A directory, and the highest rates of "what" and "it" in 1,000 words of its comments. The aim is 2 and 10.
+const LIMITS: [(&str, &str); 4] = [
+    ("src", "what=13,it=21"),
+    ("tests", "what=12.5,it=21"),
+    ("benches", "what=18.5,it=20"),
+    ("examples", "what=2,it=10"),
+];
+
+#[test]
+fn comments_use_nouns_instead_of_pronouns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (directory, rates) in LIMITS {
+        let output = Command::new("python3")
+            .current_dir(root)
+            .args(["scripts/prose", "--worst", "10", "--max", rates, directory])
+            .output()
+            .unwrap_or_else(|error| panic!("python3, which scripts/test installs: {error}"));
+        let counts = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{counts}{errors}");
+    }
+}
