@@ -130,3 +130,55 @@ impl ChangeSubscriber for DialCounter {
         metrics::dial_ended(dial, result, took);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    /// Keeps the changes that it was shown.
+    #[derive(Default, Clone)]
+    struct Recorder(Arc<Mutex<Vec<(StateName, StateName)>>>);
+
+    impl Recorder {
+        fn seen(&self) -> Vec<(StateName, StateName)> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        }
+    }
+
+    impl ChangeSubscriber for Recorder {
+        fn changed(&self, change: &ConnectionChange) {
+            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push((change.from, change.to));
+        }
+    }
+
+    #[test]
+    fn every_subscriber_sees_every_change_in_order() {
+        let (first, second) = (Recorder::default(), Recorder::default());
+        let subscribers = ChangeSubscribers(Arc::new([
+            Box::new(first.clone()),
+            Box::new(second.clone()),
+        ]));
+        let changes = [
+            (StateName::Saved, StateName::Connecting),
+            (StateName::Connecting, StateName::Ready),
+        ];
+        for (from, to) in changes {
+            subscribers.publish(&ConnectionChange {
+                session: SessionName::from_host("web"),
+                from,
+                to,
+                cause: Cause::CallWaits,
+                generation: 1,
+                at: Instant::now(),
+            });
+        }
+        assert_eq!(first.seen(), changes);
+        assert_eq!(second.seen(), changes);
+    }
+}

@@ -217,6 +217,39 @@ fn a_disconnect_forgets_the_password_and_a_shutdown_does_not() {
 }
 
 #[test]
+fn changes_form_a_chain_through_the_life_of_a_session() {
+    let mut machine = machine(StateName::Saved, &[], now());
+    let mut state = StateName::Saved;
+    for kind in [
+        EventKind::CallWaits,
+        EventKind::DialSucceeded,
+        EventKind::ConnectionLost,
+        EventKind::RetryDue,
+        EventKind::DialFailed,
+        EventKind::Connect,
+        EventKind::DialSucceeded,
+        EventKind::Reconnect,
+        EventKind::Disconnect,
+    ] {
+        let mut event = event(kind, &[]).0;
+        if let Event::Dialed { generation, .. }
+        | Event::ConnectionLost { generation, .. }
+        | Event::RetryDue { generation } = &mut event
+        {
+            *generation = machine.generation;
+        }
+        let effects = machine.on(event, now());
+        let Some(Effect::Changed(change)) = effects.first() else {
+            panic!("{kind:?}: {effects:?}");
+        };
+        assert_eq!(change.from, state, "{kind:?}");
+        assert_eq!(change.generation, machine.generation, "{kind:?}");
+        state = change.to;
+    }
+    assert_eq!(state, StateName::Saved);
+}
+
+#[test]
 fn a_handle_of_a_dial_is_kept_until_the_dial_ends() {
     let mut machine = machine(StateName::Saved, &[], now());
     on(&mut machine, EventKind::CallWaits);

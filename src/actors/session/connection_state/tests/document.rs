@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::fixture::EventKind;
 use super::rows::{ROWS, Row};
+use super::words::words;
 use crate::actors::session::connection_state::StateName;
+use crate::limits;
 
 const FILE: &str = "docs/design/connection-states.md";
 
@@ -26,10 +28,6 @@ Three rules hold in every table:
 - Every change of state publishes a change event (session, from, to, cause, time) before the other effects. The log
   and the metrics subscribe to these events.
 - A row without a condition is the rule. A row with conditions is an exception, and all of its conditions hold.
-
-An *outage* lasts from the loss of a link until a later link has been up for 10 s. Its delays are random parts of
-intervals that double from 0.5 s to 60 s. A session whose outage has lasted 30 min dials only when a call needs the
-host.
 ";
 
 const fn meaning(state: StateName) -> &'static str {
@@ -53,8 +51,22 @@ const fn meaning(state: StateName) -> &'static str {
     }
 }
 
+/// The rules of an outage, with the numbers of `limits.rs`.
+fn outages() -> String {
+    format!(
+        "\nAn *outage* lasts from the loss of a link until a later link has been up for {}. Its delays are random parts of\n\
+         intervals that double from {} to {}. A session whose outage has lasted {} dials only when a call needs the\n\
+         host.\n",
+        words(limits::LINK_PROVEN_AFTER),
+        words(limits::BACKOFF_INITIAL),
+        words(limits::BACKOFF_MAX),
+        words(limits::DORMANT_AFTER),
+    )
+}
+
 fn render() -> String {
     let mut text = HEAD.to_owned();
+    text.push_str(&outages());
     text.push_str("\n## States\n\n| State | Meaning |\n|---|---|\n");
     for state in StateName::ALL {
         // Writing to a string does not fail, here and below.

@@ -4,11 +4,13 @@ mod details;
 mod document;
 mod fixture;
 mod rows;
+mod words;
 
 use tokio::time::Instant;
 
-use self::fixture::{EventKind, Given, Numbers, event, holds, label, machine, now};
+use self::fixture::{EventKind, Given, Numbers, event, holds, machine, now};
 use self::rows::{ROWS, Row};
+use self::words::label;
 use super::event::Effect;
 use super::state_name::StateName;
 
