@@ -62,7 +62,7 @@ impl JobWork for TransferWork {
         task.record.mark_sent();
         let TransferResources { pool, leftovers } = task.resources;
         let mut signals = task.inbox.signals;
-        let copying = transfer::run(
+        let copying = transfer::perform(
             task.work.request.spec.clone(),
             pool,
             Arc::clone(&task.work.job.progress),

@@ -1,4 +1,4 @@
-//! Why a transfer failed: which path, on which side, and what to do.
+//! Errors of transfers. Each names the path, its side, and the next step.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use crate::ssh::channel::ChannelError;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::sftp::SftpError;
 
-/// Where a path lives.
+/// The side of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// This machine.
@@ -31,53 +31,53 @@ impl fmt::Display for Side {
     }
 }
 
-/// A transfer that did not happen. The target is as it was before.
+/// Why a transfer failed. The target is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TransferError {
-    /// A path cannot be used.
+    /// A path is not usable.
     #[error("{side} {path:?}: {reason}")]
     Path {
-        /// Where it is.
+        /// The side of the path.
         side: Side,
         /// The path.
         path: String,
-        /// What is wrong, and what to do.
+        /// The problem, and the next step.
         reason: String,
     },
-    /// There is no room.
+    /// A disk or a quota is full.
     #[error("{side} {path:?}: {reason}; the target is untouched")]
     DiskFull {
-        /// Where.
+        /// The side of the disk.
         side: Side,
-        /// What was to be written.
+        /// The file to write.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
-    /// The source is not what it was when the transfer began.
+    /// The source changed during the transfer.
     #[error(
-        "{side} {path:?}: the source changed while it was read ({what}); the target is untouched, call again"
+        "{side} {path:?}: the source changed while it was read ({difference}); the target is untouched, call again"
     )]
     Changed {
-        /// Where it is.
+        /// The side of the source.
         side: Side,
         /// The path.
         path: String,
-        /// What is different.
-        what: String,
+        /// The difference.
+        difference: String,
     },
-    /// What arrived is not what was sent.
-    #[error("{path:?}: {what}; the target is untouched")]
+    /// The copy differs from the source.
+    #[error("{path:?}: {difference}; the target is untouched")]
     Verify {
         /// The target.
         path: String,
-        /// What differs.
-        what: String,
+        /// The difference.
+        difference: String,
     },
-    /// The server cannot do this.
+    /// The server lacks a capability.
     #[error("{0}")]
     Unsupported(String),
-    /// A limit of this program.
+    /// The transfer exceeds a limit of this program.
     #[error("{0}")]
     Limit(String),
     /// The server does not answer.
@@ -86,13 +86,13 @@ pub enum TransferError {
     /// The connection was lost.
     #[error("the connection was lost during the transfer ({0}); the target is untouched")]
     Lost(Disconnect),
-    /// No channel could be had.
+    /// No channel was available.
     #[error("{0}")]
     Channel(ChannelError),
-    /// The caller gave up, or the job was told to end.
+    /// The caller or a signal cancelled the transfer.
     #[error("the transfer was stopped; the target is untouched")]
     Cancelled,
-    /// A defect.
+    /// A defect of this program.
     #[error("the transfer failed inside this program: {0}")]
     Internal(String),
 }
@@ -104,6 +104,7 @@ impl From<PathRefusal> for TransferError {
 }
 
 impl TransferError {
+    /// A problem with a local path.
     pub(super) fn local(path: &str, reason: impl Into<String>) -> Self {
         Self::Path {
             side: Side::Local,
@@ -112,6 +113,7 @@ impl TransferError {
         }
     }
 
+    /// A problem with a path on the host.
     pub(super) fn remote(path: &str, reason: impl Into<String>) -> Self {
         Self::Path {
             side: Side::Remote,
@@ -120,7 +122,7 @@ impl TransferError {
         }
     }
 
-    /// What a local system call failed with.
+    /// The error of a local system call about `path`.
     pub(super) fn io(path: &str, error: &io::Error) -> Self {
         let reason = local_reason(error);
         match Errno::from_io_error(error) {
@@ -133,16 +135,17 @@ impl TransferError {
         }
     }
 
-    /// An error of the channel; a status without a better explanation is about the path.
+    /// An SFTP error of a request about `path`, without further explanation.
     pub(super) fn sftp(path: &str, error: SftpError) -> Self {
         match error {
             SftpError::Status(_) => Self::remote(path, error.to_string()),
             SftpError::NoSubsystem(why) => Self::Unsupported(format!(
                 "the host offers no sftp subsystem ({why}); enable \"Subsystem sftp\" in its sshd_config, or move text with ssh_exec"
             )),
-            SftpError::Protocol(what) => {
-                Self::remote(path, format!("the server breaks the SFTP protocol: {what}"))
-            }
+            SftpError::Protocol(violation) => Self::remote(
+                path,
+                format!("the server breaks the SFTP protocol: {violation}"),
+            ),
             SftpError::Lost(reason) => Self::Lost(reason),
             SftpError::Silent => Self::TimedOut(format!(
                 "the sftp server has not answered for {} s; the target is untouched",
@@ -153,7 +156,7 @@ impl TransferError {
         }
     }
 
-    /// The stable code.
+    /// The stable error code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Path { side, .. } | Self::Changed { side, .. } => match side {
@@ -177,7 +180,7 @@ impl TransferError {
         }
     }
 
-    /// Whether the same call may work later without anybody changing anything.
+    /// Whether the same call may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
@@ -186,7 +189,7 @@ impl TransferError {
     }
 }
 
-/// A system error with what to do about it.
+/// The text for a local system error.
 fn local_reason(error: &io::Error) -> String {
     let words = match Errno::from_io_error(error) {
         Some(Errno::NOENT) => "no such file or directory",
@@ -205,16 +208,16 @@ fn local_reason(error: &io::Error) -> String {
     words.to_owned()
 }
 
-/// A failure, and what is left of the transfer.
+/// An error, and the files that a failed transfer leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferFailure {
-    /// Why.
+    /// The error.
     pub error: TransferError,
-    /// A partial file that a call with `resume` goes on from.
+    /// The partial file from which a call with `resume` continues.
     pub kept: Option<String>,
-    /// A temporary file that could not be removed.
+    /// A temporary file that is removed later.
     pub left: Option<String>,
-    /// The link was gone before anything was asked of it.
+    /// The connection was lost before the first request.
     pub unstarted: bool,
 }
 

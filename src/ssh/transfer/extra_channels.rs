@@ -1,100 +1,127 @@
-//! Further channels for one file: opened while the first one is busy with what has to come before the data.
+//! Extra channels for one file. They open while the first channel is busy with the steps before the data.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::context::{Context, lock};
-use super::striping;
 use crate::limits;
 use crate::ssh::sftp::pool::SftpPool;
 use crate::ssh::sftp::{Handle, Sftp};
 
-/// Part of a round trip by which a file is opened on further channels after it was asked for on the first one:
-/// each has a server process of its own, and their order is anybody's guess.
-const OPEN_LATER: u32 = 8;
+/// Divisor of the round trip: the delay between the request that creates a file on the first channel and the
+/// requests that open the file on extra channels. Each channel has a server process of its own, and nothing orders
+/// their work.
+const OPEN_DELAY_DIVISOR: u32 = 8;
 
-/// A channel beside the first one.
-pub(super) struct Beside {
+/// An open channel in addition to the first.
+pub(super) struct ExtraChannel {
     pub(super) sftp: Sftp,
-    /// A file that is open on it already, by its path.
+    /// The path and the handle of a file that is open on this channel.
     opened: Option<(String, Handle)>,
 }
 
-/// The channels beside the first one that are being opened.
-pub(super) type Opening = Vec<JoinHandle<Option<Beside>>>;
-
-/// Tells the path of the file to write, once the first channel has asked for it.
-type Draft<'a> = Option<&'a watch::Sender<Option<String>>>;
-
-/// Begins to open the channels that a file of this size will go over. With `resume` that has to wait: what is
-/// there already is looked at first, which may take long, and nobody else could use them meanwhile.
-pub(super) fn open_ahead(context: &Context, size: u64, draft: Draft<'_>) {
-    if !context.spec.resume {
-        open(context, size, draft);
+impl ExtraChannel {
+    /// The file at `path`, open for writing on this channel; `None` if the server refuses.
+    pub(super) async fn open_for_writing(&mut self, path: &str) -> Option<Handle> {
+        match self.opened.take() {
+            Some((opened, handle)) if opened == path => return Some(handle),
+            // The early guess was wrong; the answer to the close does not matter.
+            Some((_, handle)) => drop(self.sftp.close(&handle).await),
+            None => {}
+        }
+        open_existing(&self.sftp, path).await
     }
 }
 
-/// The same for a file of which a part is there. The files of a tree go side by side, over one channel.
-pub(super) fn open_late(context: &Context, remaining: u64, draft: Draft<'_>) {
-    if context.spec.resume && !context.spec.recursive {
-        open(context, remaining, draft);
+/// The extra channels of one transfer.
+pub(super) struct ExtraChannels {
+    pool: Arc<SftpPool>,
+    opening: Mutex<Vec<JoinHandle<Option<ExtraChannel>>>>,
+    /// The temporary file on the host, as soon as its creation was requested.
+    temp_path: watch::Sender<Option<String>>,
+}
+
+impl ExtraChannels {
+    pub(super) fn new(pool: Arc<SftpPool>) -> Self {
+        Self {
+            pool,
+            opening: Mutex::default(),
+            temp_path: watch::Sender::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<Option<ExtraChannel>>>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts to open so many channels for a download.
+    pub(super) fn open_for_reads(&self, count: usize) {
+        for _ in 0..count {
+            let pool = Arc::clone(&self.pool);
+            self.lock().push(tokio::spawn(async move {
+                let sftp = open_extra(&pool).await?;
+                Some(ExtraChannel { sftp, opened: None })
+            }));
+        }
+    }
+
+    /// Starts to open so many channels for an upload. Each opens the file of [`Self::announce`] early.
+    pub(super) fn open_for_writes(&self, count: usize) {
+        for _ in 0..count {
+            let pool = Arc::clone(&self.pool);
+            let temp_path = self.temp_path.subscribe();
+            let opening = tokio::spawn(open_with_file(pool, temp_path));
+            self.lock().push(opening);
+        }
+    }
+
+    /// Tells the extra channels of an upload which file to open.
+    pub(super) fn announce(&self, temp_path: &str) {
+        self.temp_path.send_replace(Some(temp_path.to_owned()));
+    }
+
+    /// The number of channels that are opening or open.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Waits for a channel; `None` if no further channel is available.
+    pub(super) async fn next(&self) -> Option<ExtraChannel> {
+        let opening = self.lock().pop();
+        opening?.await.ok().flatten()
     }
 }
 
-fn open(context: &Context, size: u64, draft: Draft<'_>) {
-    let mut ahead = lock(&context.ahead);
-    for _ in 1..striping::count(context, size) {
-        let pool = Arc::clone(&context.pool);
-        let draft = draft.map(watch::Sender::subscribe);
-        ahead.push(tokio::spawn(async move {
-            let sftp = channel(&pool).await?;
-            let round_trip = pool.channels().round_trip().unwrap_or_default();
-            let opened = match draft {
-                Some(mut draft) => {
-                    let path = tokio::select! {
-                        path = draft.wait_for(Option::is_some) => path.ok()?.clone()?,
-                        // Calls come first.
-                        () = pool.channels().contended() => return None,
-                    };
-                    sleep(round_trip / OPEN_LATER).await;
-                    // Where it is not there yet, it is asked for again when it is.
-                    open_write(&sftp, &path).await.map(|handle| (path, handle))
-                }
-                None => None,
-            };
-            Some(Beside { sftp, opened })
-        }));
-    }
+/// Opens a channel, waits for the announced path, and opens that file for writing.
+async fn open_with_file(
+    pool: Arc<SftpPool>,
+    mut temp_path: watch::Receiver<Option<String>>,
+) -> Option<ExtraChannel> {
+    let sftp = open_extra(&pool).await?;
+    let round_trip = pool.channels().round_trip().unwrap_or_default();
+    let path = tokio::select! {
+        path = temp_path.wait_for(Option::is_some) => path.ok()?.clone()?,
+        // Calls that wait for a channel have priority over transfers.
+        () = pool.channels().contended() => return None,
+    };
+    sleep(round_trip / OPEN_DELAY_DIVISOR).await;
+    // If the file does not exist yet, the channel opens the file later.
+    let handle = open_existing(&sftp, &path).await;
+    Some(ExtraChannel {
+        sftp,
+        opened: handle.map(|handle| (path, handle)),
+    })
 }
 
-/// One more channel of a connection; a server that opens no more is no error.
-pub(super) async fn channel(pool: &Arc<SftpPool>) -> Option<Sftp> {
+/// Opens an extra channel; `None` if the server refuses, which is no error.
+pub(super) async fn open_extra(pool: &Arc<SftpPool>) -> Option<Sftp> {
     let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
     pool.take_extra(deadline).await.ok()
 }
 
-/// A channel beside the first one, when it is open; nothing where there is none to be had.
-pub(super) async fn another_channel(context: &Context) -> Option<Beside> {
-    let opening = lock(&context.ahead).pop();
-    opening?.await.ok().flatten()
-}
-
-impl Beside {
-    /// The file to write, open on this channel.
-    pub(super) async fn writing(&mut self, path: &str) -> Option<Handle> {
-        match self.opened.take() {
-            Some((opened, handle)) if opened == path => return Some(handle),
-            // It was a guess; nothing depends on the answer.
-            Some((_, handle)) => drop(self.sftp.close(&handle).await),
-            None => {}
-        }
-        open_write(&self.sftp, path).await
-    }
-}
-
-pub(super) async fn open_write(sftp: &Sftp, path: &str) -> Option<Handle> {
+/// Opens an existing file for writing; `None` if the server refuses.
+pub(super) async fn open_existing(sftp: &Sftp, path: &str) -> Option<Handle> {
     sftp.open_write(path).await.ok()?.handle().await.ok()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::context::{Context, lock};
+use super::blocking::run_blocking;
 use super::error::TransferError;
-use super::local;
+use super::host::Host;
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::command::{quote, token};
@@ -33,19 +33,19 @@ const SCRIPT: &str = concat!(
     r#"echo "$0 $t ${o%% *}""#,
 );
 
-/// Bytes of what the script says that are kept.
+/// Bytes of the output of [`SCRIPT`] that are kept.
 const ANSWER_MAX_BYTES: usize = 4096;
-/// Bytes a second that a slow host hashes.
+/// Bytes per second that a slow host hashes.
 const SLOW_BYTES_A_SECOND: u64 = 20_000_000;
-/// Files below this are read back instead: a command costs more.
+/// Smaller files are read back: starting a command takes longer.
 const READ_BACK_BELOW_BYTES: u64 = 512 * 1024;
-/// Bytes hashed at once.
+/// Bytes of a local file that are read and hashed in a step.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// A hash as hexadecimal text.
+/// A SHA-256 hash in lower-case hexadecimal digits.
 pub(super) type Hash = String;
 
-fn text(hash: impl AsRef<[u8]>) -> Hash {
+fn to_hex(hash: impl AsRef<[u8]>) -> Hash {
     hash.as_ref().iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -53,8 +53,8 @@ fn text(hash: impl AsRef<[u8]>) -> Hash {
     })
 }
 
-/// The hash of the first bytes of a local file; nothing if it has fewer.
-pub(super) fn of_local(file: &File, length: u64) -> io::Result<Option<Hash>> {
+/// Hashes the first `length` bytes of a local file; `None` if the file is shorter.
+pub(super) fn hash_file(file: &File, length: u64) -> io::Result<Option<Hash>> {
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK_BYTES];
     let mut offset = 0;
@@ -67,29 +67,30 @@ pub(super) fn of_local(file: &File, length: u64) -> io::Result<Option<Hash>> {
         hasher.update(&block[..read]);
         offset += read as u64;
     }
-    Ok(Some(text(hasher.finalize())))
+    Ok(Some(to_hex(hasher.finalize())))
 }
 
-/// The hash of bytes in memory.
-pub(super) fn of_bytes<'a>(pieces: impl IntoIterator<Item = &'a Bytes>) -> Hash {
+/// Hashes bytes in memory.
+pub(super) fn hash_bytes<'a>(pieces: impl IntoIterator<Item = &'a Bytes>) -> Hash {
     let mut hasher = Sha256::new();
     for piece in pieces {
         hasher.update(piece);
     }
-    text(hasher.finalize())
+    to_hex(hasher.finalize())
 }
 
-/// How the host's hash was found.
+/// How the hash of a file on the host was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// By this program on the host.
+pub(super) enum HashMethod {
+    /// This program on the host hashed the file.
     Program(&'static str),
-    /// By reading the file back.
+    /// The file was downloaded and hashed here.
     ReadBack,
 }
 
-impl Way {
-    pub(super) fn words(self) -> String {
+impl HashMethod {
+    /// The remark for the caller.
+    pub(super) fn description(self) -> String {
         match self {
             Self::Program(name) => format!("sha256 was computed on the host by {name}"),
             Self::ReadBack => "sha256 was computed by reading the file back".to_owned(),
@@ -97,27 +98,27 @@ impl Way {
     }
 }
 
-/// Whether the first bytes of a remote file have this hash, and how that was found out. A program's answer that
-/// differs is checked by reading back: it may have seen another file (a chroot of the sftp server).
+/// Compares the first `length` bytes of a file on the host with a hash. A mismatch that a program on the host
+/// reports is verified by reading the file back: with a chroot of the SFTP server, the program sees another file.
 pub(super) async fn remote_matches(
-    context: &Context,
+    host: &Host,
     path: &str,
     length: u64,
     expected: &Hash,
-) -> Result<(bool, Way), TransferError> {
+) -> Result<(bool, HashMethod), TransferError> {
     if length >= READ_BACK_BELOW_BYTES
-        && let Some((hash, program)) = by_program(context, path, length).await
+        && let Some((hash, program)) = hash_by_program(host, path, length).await
         && hash == *expected
     {
-        return Ok((true, Way::Program(program)));
+        return Ok((true, HashMethod::Program(program)));
     }
-    let hash = read_back(&context.sftp, path, length).await?;
-    Ok((hash.as_ref() == Some(expected), Way::ReadBack))
+    let hash = hash_by_reading(&host.sftp, path, length).await?;
+    Ok((hash.as_ref() == Some(expected), HashMethod::ReadBack))
 }
 
-/// Asks a program of the host. Nothing where there is none, or something else answers.
-async fn by_program(context: &Context, path: &str, length: u64) -> Option<(Hash, &'static str)> {
-    let channels = context.pool.channels();
+/// Has a program on the host hash the file; `None` without such a program, or for an unexpected answer.
+async fn hash_by_program(host: &Host, path: &str, length: u64) -> Option<(Hash, &'static str)> {
+    let channels = host.pool.channels();
     let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
     let lease = channels.acquire(deadline).await.ok()?;
     let token = token();
@@ -125,16 +126,16 @@ async fn by_program(context: &Context, path: &str, length: u64) -> Option<(Hash,
     let started = exec::start(channels, lease, &line, None).await.ok()?;
     let (sender, input) = mpsc::channel(1);
     let (_no_signals, signals) = mpsc::channel(1);
-    // The queue is empty and its receiver is alive; its end is the end of the input.
+    // Cannot fail: the queue is empty and its receiver is alive. Dropping the sender ends the input.
     let _ = sender.try_send(Input::Data(Bytes::copy_from_slice(path.as_bytes())));
     drop(sender);
     let answer: Arc<Mutex<Vec<u8>>> = Arc::default();
     let kept = Arc::clone(&answer);
-    let stop = context.over.child_token();
-    // In a task of its own: it has to close its channel even when this transfer is dropped.
+    let stop = host.over.child_token();
+    // In a separate task, which closes its channel also when this transfer is dropped.
     let running = tokio::spawn(started.run(Feed { input, signals }, stop.clone(), {
         move |stream, bytes| {
-            let mut kept = lock(&kept);
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if stream == Stream::Stdout && kept.len() + bytes.len() <= ANSWER_MAX_BYTES {
                 kept.extend_from_slice(bytes);
             }
@@ -145,13 +146,13 @@ async fn by_program(context: &Context, path: &str, length: u64) -> Option<(Hash,
         stop.cancel();
         return None;
     }
-    let answer = lock(&answer);
-    let said = String::from_utf8_lossy(&answer).into_owned();
-    read_answer(&said, &token)
+    let answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+    parse_answer(&String::from_utf8_lossy(&answer), &token)
 }
 
-fn read_answer(said: &str, token: &str) -> Option<(Hash, &'static str)> {
-    let line = said.lines().find_map(|line| line.strip_prefix(token))?;
+/// Finds the line with the token in the output of [`SCRIPT`]; gives the hash and the program.
+fn parse_answer(output: &str, token: &str) -> Option<(Hash, &'static str)> {
+    let line = output.lines().find_map(|line| line.strip_prefix(token))?;
     let mut words = line.split_whitespace();
     let program = match words.next()? {
         "sha256sum" => "sha256sum",
@@ -164,18 +165,23 @@ fn read_answer(said: &str, token: &str) -> Option<(Hash, &'static str)> {
     is_hash.then_some((hash, program))
 }
 
-/// Reads the first bytes of a remote file and hashes them; nothing if it has fewer.
-async fn read_back(sftp: &Sftp, path: &str, length: u64) -> Result<Option<Hash>, TransferError> {
+/// Downloads and hashes the first `length` bytes of a file on the host; `None` if the file is shorter.
+async fn hash_by_reading(
+    sftp: &Sftp,
+    path: &str,
+    length: u64,
+) -> Result<Option<Hash>, TransferError> {
     let failed = |error| TransferError::sftp(path, error);
     let handle = sftp.open_read(path).await.map_err(failed)?;
     let handle = handle.handle().await.map_err(failed)?;
     let hash = hash_blocks(sftp, &handle, path, length).await;
     let closing = sftp.close(&handle).await.map_err(failed)?;
-    // Nothing was written.
+    // The file was only read; the answer does not matter.
     let _ = closing.done().await;
     hash
 }
 
+/// Hashes an open file on the host, with many reads in flight.
 async fn hash_blocks(
     sftp: &Sftp,
     handle: &crate::ssh::sftp::Handle,
@@ -205,7 +211,7 @@ async fn hash_blocks(
             let Some(pieces) = pieces else {
                 return Ok(None);
             };
-            hasher = local::blocking(move || {
+            hasher = run_blocking(move || {
                 for piece in &pieces {
                     hasher.update(piece);
                 }
@@ -213,7 +219,7 @@ async fn hash_blocks(
             })
             .await?;
         }
-        Ok(Some(text(hasher.finalize())))
+        Ok(Some(to_hex(hasher.finalize())))
     };
     tokio::pin!(asking);
     tokio::pin!(hashing);
@@ -231,17 +237,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_only_behind_its_token() {
+    fn an_answer_needs_the_token() {
         let hash = "a".repeat(64);
-        let said = format!("welcome\ntoken sha256sum {hash}\n");
+        let output = format!("welcome\ntoken sha256sum {hash}\n");
         assert_eq!(
-            read_answer(&said, "token"),
+            parse_answer(&output, "token"),
             Some((hash.clone(), "sha256sum"))
         );
-        assert_eq!(read_answer(&said, "other"), None);
-        assert_eq!(read_answer("token none\n", "token"), None);
-        assert_eq!(read_answer("token sha256sum \n", "token"), None);
-        assert_eq!(read_answer(&format!("token evil {hash}\n"), "token"), None);
+        assert_eq!(parse_answer(&output, "other"), None);
+        assert_eq!(parse_answer("token none\n", "token"), None);
+        assert_eq!(parse_answer("token sha256sum \n", "token"), None);
+        assert_eq!(parse_answer(&format!("token evil {hash}\n"), "token"), None);
     }
 
     #[test]
@@ -249,10 +255,10 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, b"abc").unwrap();
         let whole = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(of_local(&file, 3).unwrap().as_deref(), Some(whole));
-        assert_eq!(of_local(&file, 4).unwrap(), None);
+        assert_eq!(hash_file(&file, 3).unwrap().as_deref(), Some(whole));
+        assert_eq!(hash_file(&file, 4).unwrap(), None);
         assert_eq!(
-            of_bytes(&[Bytes::from_static(b"a"), Bytes::from_static(b"bc")]),
+            hash_bytes(&[Bytes::from_static(b"a"), Bytes::from_static(b"bc")]),
             whole
         );
     }

@@ -1,5 +1,5 @@
-//! Files of this machine. Everything is written through an open directory, so that a link which appears on the
-//! way leads nowhere.
+//! Local files. All writes go through open directories, so that a link that replaces a directory meanwhile has no
+//! effect.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// Flags of every directory that is opened.
+/// Flags for opening directories.
 const DIRECTORY: OFlags = OFlags::DIRECTORY
     .union(OFlags::CLOEXEC)
     .union(OFlags::RDONLY);
@@ -25,86 +25,88 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY
 #[derive(Debug, Clone)]
 pub(super) struct Dir(Arc<OwnedFd>);
 
-/// What is kept of a file besides its content.
+/// Mode and times of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Meta {
-    /// Permissions without the type.
+pub(super) struct Metadata {
+    /// Permission bits.
     pub(super) mode: u32,
-    /// Seconds since 1970.
+    /// Time of the last access, in seconds since 1970.
     pub(super) accessed: i64,
-    /// The same.
+    /// Time of the last modification, in seconds since 1970.
     pub(super) modified: i64,
 }
 
 impl Dir {
-    /// Opens a directory; links in its path are followed.
+    /// Opens a directory; links in the path are followed.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(Arc::new(openat(CWD, path, DIRECTORY, Mode::empty())?)))
     }
 
-    /// A directory in this one; a link is none.
-    pub(super) fn child(&self, name: &OsStr) -> io::Result<Self> {
+    /// Opens a subdirectory; fails for a link.
+    pub(super) fn open_child(&self, name: &OsStr) -> io::Result<Self> {
         let opened = openat(&*self.0, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         Ok(Self(Arc::new(opened)))
     }
 
-    /// The directory at the end of these names.
+    /// Opens the directory at the end of these names, one by one; fails for a link.
     pub(super) fn descend<'a>(&self, names: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let mut directory = self.clone();
         for name in names {
-            directory = directory.child(OsStr::new(name))?;
+            directory = directory.open_child(OsStr::new(name))?;
         }
         Ok(directory)
     }
 
-    /// Makes a directory unless there is one; tells whether it was made.
+    /// Makes a subdirectory; `false` if the directory existed.
     pub(super) fn make_child(&self, name: &OsStr) -> io::Result<bool> {
         match mkdirat(&*self.0, name, Mode::from_raw_mode(0o700)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => {
-                self.child(name)?;
+                self.open_child(name)?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A new file that only its owner can read.
-    pub(super) fn create(&self, name: &OsStr) -> io::Result<File> {
+    /// Creates a file that only its owner can access; fails if the name exists.
+    pub(super) fn create_file(&self, name: &OsStr) -> io::Result<File> {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(&*self.0, name, flags, Mode::from_raw_mode(0o600))?;
         Ok(opened.into())
     }
 
-    /// A file that is there. Does not wait for a pipe to be opened at its other end.
+    /// Opens an existing file, for reading and with `write` also for writing. Opening a pipe does not block.
     pub(super) fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(openat(&*self.0, name, flags, Mode::empty())?.into())
     }
 
-    /// What stands at a name, be it a link.
+    /// Attributes of an entry; a link is not followed.
     pub(super) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(statat(&*self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    /// The text of a link.
     pub(super) fn read_link(&self, name: &OsStr) -> io::Result<OsString> {
         let text = readlinkat(&*self.0, name, Vec::new())?;
         Ok(OsStr::from_bytes(text.to_bytes()).to_owned())
     }
 
+    /// Makes a symbolic link.
     pub(super) fn make_link(&self, text: &str, name: &OsStr) -> io::Result<()> {
         Ok(symlinkat(text, &*self.0, name)?)
     }
 
-    /// Moves a finished file to its name.
+    /// Renames an entry; without `overwrite`, fails if `to` exists.
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr, overwrite: bool) -> io::Result<()> {
         if overwrite {
             return Ok(renameat(&*self.0, from, &*self.0, to)?);
         }
         match renameat_with(&*self.0, from, &*self.0, to, RenameFlags::NOREPLACE) {
-            // Some file systems do not have it.
+            // Some file systems do not support the flag.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 if self.stat(to).is_ok() {
                     return Err(Errno::EXIST.into());
@@ -115,43 +117,44 @@ impl Dir {
         }
     }
 
+    /// Removes a file or a link.
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&*self.0, name, AtFlags::empty())?)
     }
 
-    /// Mode and times of a directory that was made.
-    pub(super) fn set(&self, meta: Meta) -> io::Result<()> {
-        futimens(&*self.0, &times(meta))?;
-        Ok(fchmod(&*self.0, Mode::from_raw_mode(meta.mode))?)
+    /// Sets mode and times of this directory.
+    pub(super) fn set_metadata(&self, metadata: Metadata) -> io::Result<()> {
+        futimens(&*self.0, &timestamps(metadata))?;
+        Ok(fchmod(&*self.0, Mode::from_raw_mode(metadata.mode))?)
     }
 
-    /// Bytes that may still be written here.
+    /// Free bytes of the file system.
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
         let room = fstatvfs(&*self.0)?;
         Ok(room.f_frsize.saturating_mul(room.f_bavail))
     }
 }
 
-fn times(meta: Meta) -> Timestamps {
+fn timestamps(metadata: Metadata) -> Timestamps {
     let at = |seconds| Timespec {
         tv_sec: seconds,
         tv_nsec: 0,
     };
     Timestamps {
-        last_access: at(meta.accessed),
-        last_modification: at(meta.modified),
+        last_access: at(metadata.accessed),
+        last_modification: at(metadata.modified),
     }
 }
 
-/// Mode and times of an open file.
-pub(super) fn set(file: &File, meta: Meta) -> io::Result<()> {
-    fchmod(file, Mode::from_raw_mode(meta.mode))?;
-    Ok(futimens(file, &times(meta))?)
+/// Sets mode and times of an open file.
+pub(super) fn set_metadata(file: &File, metadata: Metadata) -> io::Result<()> {
+    fchmod(file, Mode::from_raw_mode(metadata.mode))?;
+    Ok(futimens(file, &timestamps(metadata))?)
 }
 
-/// Has the room of a new file set aside, which spares the file system a search at each write. The file's size stays
-/// as it is. Where it cannot be done, writing shows whether there is room.
-pub(super) fn reserve(file: &File, bytes: u64) {
+/// Allocates disk space for a new file, so that the file system need not search at each write. The size of the file
+/// does not change. Errors are ignored: a full disk fails the writes.
+pub(super) fn preallocate(file: &File, bytes: u64) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{FallocateFlags, fallocate};
@@ -161,7 +164,7 @@ pub(super) fn reserve(file: &File, bytes: u64) {
     let _ = (file, bytes);
 }
 
-/// What tells whether a file is still the same.
+/// Identifies the content of a file, to notice changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) size: u64,
@@ -170,7 +173,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(stat: &Stat) -> Self {
+    pub(super) fn from_stat(stat: &Stat) -> Self {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime, stat.st_mtime_nsec),
@@ -178,7 +181,7 @@ impl Identity {
         }
     }
 
-    /// What is different of what is there now.
+    /// Describes the difference to a later identity; `None` if both are equal.
     pub(super) fn difference(&self, now: &Self) -> Option<String> {
         if self.inode != now.inode {
             Some("another file took its place".to_owned())
@@ -192,70 +195,21 @@ impl Identity {
     }
 }
 
+/// The identity of an open file.
 pub(super) fn identity(file: &File) -> io::Result<Identity> {
-    Ok(Identity::of(&fstat(file)?))
+    Ok(Identity::from_stat(&fstat(file)?))
 }
 
-pub(super) fn meta(stat: &Stat) -> Meta {
-    Meta {
-        mode: stat.st_mode & 0o7777,
-        accessed: stat.st_atime,
-        modified: stat.st_mtime,
+impl Metadata {
+    pub(super) fn from_stat(stat: &Stat) -> Self {
+        Self {
+            mode: stat.st_mode & 0o7777,
+            accessed: stat.st_atime,
+            modified: stat.st_mtime,
+        }
     }
 }
 
 pub(super) fn file_type(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
-}
-
-/// A temporary file; it is removed unless it was moved to its name or is to be kept.
-#[derive(Debug)]
-pub(super) struct Temporary {
-    directory: Dir,
-    name: OsString,
-    removes: bool,
-}
-
-impl Temporary {
-    pub(super) fn new(directory: Dir, name: OsString) -> Self {
-        Self {
-            directory,
-            name,
-            removes: true,
-        }
-    }
-
-    pub(super) fn name(&self) -> &OsStr {
-        &self.name
-    }
-
-    /// It stays, for a call that resumes.
-    pub(super) fn keep(&mut self) {
-        self.removes = false;
-    }
-
-    /// Moves it to its name.
-    pub(super) fn commit(mut self, to: &OsStr, overwrite: bool) -> io::Result<()> {
-        self.directory.rename(&self.name, to, overwrite)?;
-        self.removes = false;
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if self.removes {
-            // Whoever removed it first has done what was wanted.
-            let _ = self.directory.remove(&self.name);
-        }
-    }
-}
-
-/// Work that may wait for a disk, away from the runtime's threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, super::error::TransferError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| super::error::TransferError::Internal(error.to_string()))
 }

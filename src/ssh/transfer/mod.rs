@@ -1,51 +1,57 @@
-//! Files and trees between this machine and a host, over SFTP.
+//! Copies files and trees between this machine and a host, over SFTP.
 //!
-//! A file is written to a temporary name beside its target and moved over it when it is whole: whoever looks sees
-//! the old bytes or the new ones. [`upload`] and [`download`] carry one file, [`striping`] decides over how many channels;
-//! [`tree`] walks and carries many; [`window`] decides which block comes next. [`crate::policy`] says which local
-//! paths are out of reach, [`names`] what a host may call its files, [`local`] writes through open directories.
+//! A file is written under a temporary name in the directory of its target, and moved over the target when
+//! complete: readers of the target see the old content or the new, never a mix. [`upload`] and [`download`] each copy
+//! a file or a tree. Both use [`striping`] (one file over several channels, the [`extra_channels`]), [`window`] (the
+//! next block), [`tree`] (listings, bounds), [`hash`] (SHA-256 on both sides), [`names`] (names from a host are
+//! untrusted), and [`local`] (local files through open directories). [`crate::policy`] decides which local paths
+//! are out of reach.
 //!
-//! All of a transfer runs in one task (only file reads and writes have threads of their own), so that giving up is
-//! one drop; then what is left of it is removed ([`run`]).
+//! A transfer runs in a single task, apart from the threads that read and write local files. Cancelling a transfer
+//! drops that task; [`perform`] then removes the temporary files, or hands them to [`Leftovers`].
 
+mod blocking;
 mod context;
 mod download;
 mod error;
 mod extra_channels;
 mod hash;
+mod host;
 mod leftovers;
 mod local;
 mod names;
 mod progress;
 mod remote;
+mod report;
 mod spec;
 mod striping;
 mod tree;
 mod upload;
 mod window;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::context::{Context, lock};
+use self::context::Context;
 pub use self::error::{Side, TransferError, TransferFailure};
+use self::extra_channels::ExtraChannels;
+use self::host::Host;
 pub use self::leftovers::Leftovers;
-use self::leftovers::remove_all;
+use self::leftovers::{TempFiles, remove_all};
 pub use self::progress::Progress;
+use self::report::Report;
 pub use self::spec::{Summary, TransferSpec, Verify};
 use super::sftp::pool::SftpPool;
 use crate::limits;
 pub use crate::metrics::Direction;
 
-/// Carries a transfer to its end. `deadline` bounds the wait for a channel; `stop` ends it at any time.
+/// Performs a transfer. `deadline` bounds the wait for a channel; `stop` cancels the transfer.
 ///
-/// Whatever happens, the target is whole or as it was, and what is temporary is removed: at once, or over the next
-/// link by way of `leftovers`.
-pub(crate) async fn run(
+/// In all cases the target is complete or unchanged, and temporary files are removed: at once, or over the next
+/// connection by way of `leftovers`.
+pub(crate) async fn perform(
     spec: TransferSpec,
     pool: Arc<SftpPool>,
     progress: Arc<Progress>,
@@ -66,68 +72,69 @@ pub(crate) async fn run(
         unstarted: matches!(error, TransferError::Lost(_)),
         ..TransferFailure::from(error)
     })?;
+    let over = CancellationToken::new();
     let context = Context {
         spec,
-        sftp,
-        pool: Arc::clone(&pool),
-        progress,
-        over: CancellationToken::new(),
-        temporary: Mutex::default(),
-        kept: Mutex::default(),
-        resumed: AtomicU64::new(0),
-        notes: Mutex::default(),
-        ahead: Mutex::default(),
-        draft: watch::Sender::default(),
+        extra: ExtraChannels::new(Arc::clone(&pool)),
+        host: Host {
+            sftp,
+            pool,
+            over: over.clone(),
+        },
+        report: Report::new(progress),
+        temp_files: TempFiles::default(),
     };
-    let _over = context.over.clone().drop_guard();
+    let _over = over.clone().drop_guard();
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Err(TransferError::Cancelled),
-        result = carry(&context) => result,
+        result = copy(&context) => result,
     };
-    context.over.cancel();
+    over.cancel();
     match result {
         Ok(summary) => {
-            let left = std::mem::take(&mut *lock(&context.temporary));
-            leftovers.lock().extend(left);
-            pool.put_back(context.sftp.clone());
+            leftovers.add(context.temp_files.take_temporary());
+            let Host { sftp, pool, .. } = context.host;
+            pool.put_back(sftp);
             Ok(summary)
         }
-        Err(error) => Err(clean_up(context, error, leftovers).await),
+        Err(error) => Err(clean_up(&context, error, leftovers).await),
     }
 }
 
-async fn carry(context: &Context) -> Result<Summary, TransferError> {
+async fn copy(context: &Context) -> Result<Summary, TransferError> {
     match context.spec.direction {
         Direction::Upload => upload::upload(context).await,
         Direction::Download => download::download(context).await,
     }
 }
 
+/// Removes the temporary files of a failed transfer, as far as the connection still works.
 async fn clean_up(
-    context: Context,
+    context: &Context,
     error: TransferError,
     leftovers: &Leftovers,
 ) -> TransferFailure {
-    let paths = std::mem::take(&mut *lock(&context.temporary));
-    let left = if paths.is_empty() || context.pool.channels().connection().is_closed() {
+    let Host { sftp, pool, .. } = &context.host;
+    let paths = context.temp_files.take_temporary();
+    let left = if paths.is_empty() || pool.channels().connection().is_closed() {
         paths
-    } else if context.sftp.is_closed() {
-        // Only the channel is gone: another one can do this.
+    } else if sftp.is_closed() {
+        // The channel ended, the connection did not: another channel can remove the files.
         let deadline = Instant::now() + limits::TRANSFER_CLEANUP_TIMEOUT;
-        match context.pool.take(deadline).await {
+        match pool.take(deadline).await {
             Ok(sftp) => remove_all(&sftp, paths).await,
             Err(_) => paths,
         }
     } else {
-        remove_all(&context.sftp, paths).await
+        remove_all(sftp, paths).await
     };
     let failure = TransferFailure {
         error,
-        kept: lock(&context.kept).take(),
+        kept: context.temp_files.take_partial(),
         left: left.first().cloned(),
         unstarted: false,
     };
-    leftovers.lock().extend(left);
+    leftovers.add(left);
     failure
 }

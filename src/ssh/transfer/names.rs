@@ -1,24 +1,24 @@
-//! Names: of temporary files, of partial ones, and those that a host tells.
+//! Names of temporary and partial files, names from a host, and paths on a host.
 
-/// Bytes of a name on most file systems.
+/// Bytes of the longest name on most file systems.
 const NAME_MAX_BYTES: usize = 255;
-/// Ends the name of a temporary file.
+/// Suffix of temporary files.
 const TEMPORARY_END: &str = ".part";
-/// Ends the name of a file that a call with `resume` goes on from.
+/// Suffix of partial files, from which a call with `resume` continues.
 const PARTIAL_END: &str = ".partial";
 
-/// A name for a temporary file beside `name` that nobody else has.
+/// A unique name for the temporary file of `name`.
 pub(super) fn temporary(name: &str) -> String {
     let random: u64 = rand::random();
-    beside(name, &format!(".{random:016x}{TEMPORARY_END}"))
+    hidden(name, &format!(".{random:016x}{TEMPORARY_END}"))
 }
 
-/// The name of the partial file of a source of this size and time.
+/// The name of the partial file of `name` for a source with this size in bytes and this time of modification.
 pub(super) fn partial(name: &str, size: u64, modified: i64) -> String {
-    beside(name, &format!(".{size:x}-{modified:x}{PARTIAL_END}"))
+    hidden(name, &format!(".{size:x}-{modified:x}{PARTIAL_END}"))
 }
 
-/// Whether a name is that of a partial file for `name`, of whatever source.
+/// Whether `candidate` is a partial file of `name`, for any source.
 pub(super) fn is_partial_of(candidate: &str, name: &str) -> bool {
     let Some(stem) = candidate.strip_suffix(PARTIAL_END) else {
         return false;
@@ -33,11 +33,11 @@ pub(super) fn is_partial_of(candidate: &str, name: &str) -> bool {
     let is_tag = tag
         .split_once('-')
         .is_some_and(|(size, modified)| is_number(size) && is_number(modified));
-    is_tag && beside(name, &format!(".{tag}{PARTIAL_END}")) == candidate
+    is_tag && hidden(name, &format!(".{tag}{PARTIAL_END}")) == candidate
 }
 
-/// A hidden name made of `name`, cut so that it fits.
-fn beside(name: &str, end: &str) -> String {
+/// A hidden name: `name`, cut to the length limit, and `end`.
+fn hidden(name: &str, end: &str) -> String {
     let mut room = NAME_MAX_BYTES - 1 - end.len();
     if name.len() <= room {
         return format!(".{name}{end}");
@@ -48,21 +48,21 @@ fn beside(name: &str, end: &str) -> String {
     format!(".{}{end}", &name[..room])
 }
 
-/// A name from a listing as part of a path.
+/// The verdict on a name in a listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// It names something in the directory.
+    /// An entry of the directory.
     Name(String),
-    /// The directory itself, or the one above.
+    /// `.` or `..`.
     Own,
-    /// Not UTF-8: it is told and not guessed.
+    /// Not UTF-8; escaped for a message.
     NotText(String),
-    /// No file system has such a name: the server lies.
+    /// Impossible on any file system: the server lies.
     Impossible(String),
 }
 
-/// Judges a name of a host.
-pub(super) fn listed(name: &[u8]) -> Listed {
+/// Checks a name from a listing before the name becomes part of a path.
+pub(super) fn check_listed(name: &[u8]) -> Listed {
     if name == b"." || name == b".." {
         return Listed::Own;
     }
@@ -76,7 +76,7 @@ pub(super) fn listed(name: &[u8]) -> Listed {
     }
 }
 
-/// A path on the host and a name in it.
+/// Joins a directory on the host and a name.
 pub(super) fn join(directory: &str, name: &str) -> String {
     match directory {
         "" => name.to_owned(),
@@ -85,7 +85,7 @@ pub(super) fn join(directory: &str, name: &str) -> String {
     }
 }
 
-/// A path on the host as directory and name; no name for `/`, `.` and `..`.
+/// Splits a path on the host into directory and name; `/`, `.` and `..` have no name.
 pub(super) fn split(path: &str) -> (&str, Option<&str>) {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() {
@@ -127,17 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_host_are_judged() {
-        assert_eq!(listed(b"a b"), Listed::Name("a b".into()));
-        assert_eq!(listed(b".."), Listed::Own);
+    fn names_of_a_host_are_checked() {
+        assert_eq!(check_listed(b"a b"), Listed::Name("a b".into()));
+        assert_eq!(check_listed(b".."), Listed::Own);
         for lie in [&b""[..], b"a/b", b"../x", b"/etc/passwd", b"a\0b"] {
-            assert!(matches!(listed(lie), Listed::Impossible(_)), "{lie:?}");
+            assert!(
+                matches!(check_listed(lie), Listed::Impossible(_)),
+                "{lie:?}"
+            );
         }
-        assert_eq!(listed(b"\xffx"), Listed::NotText("\\xffx".into()));
+        assert_eq!(check_listed(b"\xffx"), Listed::NotText("\\xffx".into()));
     }
 
     #[test]
-    fn paths_of_a_host_are_taken_apart() {
+    fn paths_of_a_host_are_split() {
         let rows = [
             ("/a/b", ("/a", Some("b"))),
             ("/a", ("/", Some("a"))),

@@ -1,10 +1,10 @@
-//! How far a transfer is.
+//! Counters of a transfer, shared with its observers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::metrics::{self, Direction};
 
-/// How far a transfer is. Shared with those who report it.
+/// The progress of a transfer.
 #[derive(Debug)]
 pub struct Progress {
     direction: Direction,
@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a transfer that is about to start.
+    /// Counters of a transfer before its start.
     pub fn new(direction: Direction) -> Self {
         Self {
             direction,
@@ -28,17 +28,17 @@ impl Progress {
         }
     }
 
-    /// Bytes that are there, those of an earlier call included.
+    /// Bytes at the target, including those of an earlier call.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of everything that is to be copied, as far as it is known.
+    /// Bytes of all files to copy, as far as their sizes are known.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Files that are whole at their targets, and links.
+    /// Links and complete files at their targets.
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
@@ -53,13 +53,13 @@ impl Progress {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// Bytes that have been carried over.
+    /// Counts bytes that this transfer has copied.
     pub(super) fn add_bytes(&self, bytes: u64) {
         self.add_present(bytes);
         metrics::transfer_moved(self.direction, bytes);
     }
 
-    /// Bytes that were there before.
+    /// Counts bytes that an earlier transfer has copied.
     pub(super) fn add_present(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -1,21 +1,21 @@
-//! The request for a transfer, and its summary.
+//! The request for a transfer, and the summary of a finished transfer.
 
 use std::sync::Arc;
 
 use crate::metrics::Direction;
 use crate::policy::LocalPolicy;
 
-/// How what arrived is compared with what was sent.
+/// How the copy is compared with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verify {
-    /// By its size.
+    /// The sizes must be equal.
     Size,
-    /// By a hash that the other side computes.
+    /// The SHA-256 hashes must be equal; each side hashes its own file.
     Sha256,
 }
 
 impl Verify {
-    /// The word in parameters and records.
+    /// The name in parameters and records.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Size => "size",
@@ -24,48 +24,48 @@ impl Verify {
     }
 }
 
-/// What is to be copied where.
+/// The request for a transfer.
 #[derive(Debug, Clone)]
 pub struct TransferSpec {
-    /// Which way.
+    /// Upload or download.
     pub direction: Direction,
-    /// Path on this machine, as given.
+    /// Path on this machine, as given by the caller.
     pub local: String,
-    /// Path on the host, as given.
+    /// Path on the host, as given by the caller.
     pub remote: String,
-    /// A directory with all that is in it.
+    /// Copies a directory with its content, and makes missing parents of the target.
     pub recursive: bool,
-    /// What stands at the target is replaced.
+    /// Replaces an existing target.
     pub overwrite: bool,
-    /// Goes on from a partial file, and leaves one.
+    /// Continues a partial file of an earlier call, and keeps the partial file on failure.
     pub resume: bool,
-    /// How the result is checked.
+    /// How the copy is checked.
     pub verify: Verify,
-    /// Permissions of the files instead of those of their sources.
+    /// Permission bits of the copied files; `None` takes those of the sources.
     pub mode: Option<u32>,
-    /// Which local paths may be touched.
+    /// The local paths that may be read and written.
     pub policy: Arc<LocalPolicy>,
 }
 
-/// A transfer that is done.
+/// The result of a successful transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The file or directory on this machine.
     pub local_path: String,
     /// The file or directory on the host.
     pub remote_path: String,
-    /// Files and links.
+    /// Copied files and links.
     pub files: u64,
-    /// Directories, the target itself included when it was made.
+    /// Directories that were made, including the target.
     pub directories: u64,
-    /// Bytes of the files.
+    /// Bytes of all copied files.
     pub bytes: u64,
-    /// Bytes that an earlier call had brought.
+    /// Bytes that an earlier call had copied.
     pub resumed_bytes: u64,
-    /// What was left out: special files, names that are not text, private keys.
+    /// Entries left out: special files, names that are not UTF-8, private keys.
     pub skipped: u64,
     /// How the files were checked.
     pub verified: Verify,
-    /// What is worth knowing.
+    /// Remarks for the caller.
     pub notes: Vec<String>,
 }

@@ -1,41 +1,42 @@
-//! What both directions of a tree share: listings of the host, the room of files in flight.
+//! Trees: their entries, their bounds, listings from the host.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::context::Context;
 use super::error::TransferError;
-use super::local;
+use super::local::Metadata;
+use super::remote::explain;
 use crate::limits;
 use crate::ssh::sftp::{Entry, Handle, Sftp, SftpError};
 
-/// Listings that are asked for before the first one is there.
+/// Requests for names in flight for each directory.
 const LISTINGS_AHEAD: usize = 3;
-/// What one permit of a [`Budget`] stands for.
+/// Bytes for each permit of a [`Budget`].
 const PERMIT_BYTES: u64 = 1024;
 
-/// A file of a tree, below its root.
+/// A file of a tree.
 #[derive(Debug, Clone)]
 pub(super) struct FileNode {
-    /// Names from the root, joined by slashes.
+    /// Path below the root; names are joined by slashes.
     pub(super) path: String,
     pub(super) size: u64,
 }
 
-/// A directory of a tree, with what it is to be given once it is full.
+/// A directory of a tree.
 #[derive(Debug, Clone)]
 pub(super) struct DirectoryNode {
     pub(super) path: String,
-    pub(super) meta: Option<local::Meta>,
+    /// Mode and times to set after the directory is filled.
+    pub(super) metadata: Option<Metadata>,
 }
 
-/// A link of a tree.
+/// A symbolic link of a tree.
 #[derive(Debug, Clone)]
 pub(super) struct LinkNode {
     pub(super) path: String,
     pub(super) text: String,
 }
 
-/// What a walk has found. Directories stand before what is in them.
+/// All entries of a tree. Directories precede their content.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) directories: Vec<DirectoryNode>,
@@ -44,7 +45,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Whether there is room for more names.
+    /// Refuses a tree with more names than [`limits::TREE_NAMES_MAX`].
     pub(super) fn check_size(&self, more: usize) -> Result<(), TransferError> {
         let names = self.directories.len() + self.files.len() + self.links.len() + more;
         if names <= limits::TREE_NAMES_MAX {
@@ -56,7 +57,7 @@ impl Tree {
         )))
     }
 
-    /// The sizes of all files together.
+    /// Bytes of all files.
     pub(super) fn bytes(&self) -> u64 {
         self.files
             .iter()
@@ -64,8 +65,8 @@ impl Tree {
     }
 }
 
-/// A path below a root, with one more name.
-pub(super) fn below(path: &str, name: &str) -> String {
+/// Joins a path below the root and a name.
+pub(super) fn join_below(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {
@@ -73,12 +74,17 @@ pub(super) fn below(path: &str, name: &str) -> String {
     }
 }
 
-/// The directory of a path below a root, and its name.
-pub(super) fn parts(path: &str) -> (&str, &str) {
+/// Splits a path below the root into directory and name.
+pub(super) fn split_below(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// How deep a path below a root is.
+/// The names of a path below the root.
+pub(super) fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !name.is_empty())
+}
+
+/// Refuses a path below the root that is deeper than [`limits::TREE_DEPTH_MAX`].
 pub(super) fn check_depth(path: &str) -> Result<(), TransferError> {
     if path.bytes().filter(|byte| *byte == b'/').count() < limits::TREE_DEPTH_MAX {
         return Ok(());
@@ -89,20 +95,20 @@ pub(super) fn check_depth(path: &str) -> Result<(), TransferError> {
     )))
 }
 
-/// All names of a directory on the host, with what is known of each; an error when there are more than `most`.
-pub(super) async fn list(
-    context: &Context,
+/// Lists a directory on the host; fails for more than `most` names.
+pub(super) async fn list_directory(
+    sftp: &Sftp,
     path: &str,
     most: usize,
 ) -> Result<Vec<Entry>, TransferError> {
-    let opened = async { context.sftp.open_directory(path).await?.handle().await };
+    let opened = async { sftp.open_directory(path).await?.handle().await };
     let handle = match opened.await {
         Ok(handle) => handle,
-        Err(error) => return Err(super::remote::explain(context, path, error, 0).await),
+        Err(error) => return Err(explain(sftp, path, error, 0).await),
     };
-    let listed = read_names(&context.sftp, &handle, most).await;
-    if let Ok(closing) = context.sftp.close(&handle).await {
-        // Nothing depends on it.
+    let listed = read_names(sftp, &handle, most).await;
+    if let Ok(closing) = sftp.close(&handle).await {
+        // The answer does not matter.
         drop(closing);
     }
     match listed {
@@ -110,10 +116,11 @@ pub(super) async fn list(
         Ok(None) => Err(TransferError::Limit(format!(
             "the directory {path:?} has more than {most} names, or its listing has no end"
         ))),
-        Err(error) => Err(super::remote::explain(context, path, error, 0).await),
+        Err(error) => Err(explain(sftp, path, error, 0).await),
     }
 }
 
+/// Reads all names of an open directory; `None` for more than `most` names or answers.
 async fn read_names(
     sftp: &Sftp,
     handle: &Handle,
@@ -121,7 +128,7 @@ async fn read_names(
 ) -> Result<Option<Vec<Entry>>, SftpError> {
     let mut asked = std::collections::VecDeque::new();
     let mut entries: Vec<Entry> = Vec::new();
-    // A listing that adds nothing, again and again, has no end either.
+    // A server may send empty answers without end.
     let mut answers = 0;
     loop {
         while asked.len() < LISTINGS_AHEAD {
@@ -141,7 +148,7 @@ async fn read_names(
     }
 }
 
-/// Bounds the bytes of the files in flight, as the window of one file does.
+/// Bounds the bytes of all files of a tree in flight, like the window of a single file.
 #[derive(Debug)]
 pub(super) struct Budget(Semaphore);
 
@@ -150,8 +157,8 @@ impl Budget {
         Self(Semaphore::new(permits(limits::TRANSFER_SPAN_BYTES) as usize))
     }
 
-    /// Room for a file of this size; a large one has all of it for itself.
-    pub(super) async fn take(&self, size: u64) -> Result<SemaphorePermit<'_>, TransferError> {
+    /// Reserves room for a file of `size` bytes. A large file takes the whole budget.
+    pub(super) async fn reserve(&self, size: u64) -> Result<SemaphorePermit<'_>, TransferError> {
         let wanted = permits(size.min(limits::TRANSFER_SPAN_BYTES));
         let taken = self.0.acquire_many(wanted).await;
         taken.map_err(|error| TransferError::Internal(error.to_string()))

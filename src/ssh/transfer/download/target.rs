@@ -1,37 +1,36 @@
-//! The place of a downloaded file on this machine, and the version of its source.
+//! The target of a download on this machine.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
 use crate::policy;
-use crate::ssh::sftp::wire::Attributes;
-use crate::ssh::transfer::error::{Side, TransferError};
-use crate::ssh::transfer::local::{self, Dir, Temporary};
-use crate::ssh::transfer::names;
+use crate::ssh::transfer::error::TransferError;
+use crate::ssh::transfer::local::{self, Dir};
 
-/// Where a file goes on this machine.
+/// The place of a downloaded file.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) directory: Dir,
     pub(super) name: OsString,
-    /// For messages.
+    /// Path for messages.
     pub(super) shown: String,
 }
 
 impl Target {
+    /// The error of a system call about this file.
     pub(super) fn failed(&self, error: &io::Error) -> TransferError {
         TransferError::io(&self.shown, error)
     }
 }
 
-/// Finds the directory and the name of the target, and makes sure that it may be written.
-pub(super) fn find(
+/// Resolves the target of a single file called `source_name`: in a directory, over a file, or under a new name. Checks
+/// that the policy and `overwrite` allow the target. `has_slash`: the given path ends with a slash.
+pub(super) fn resolve_target(
     path: &Path,
-    slash: bool,
+    has_slash: bool,
     source_name: OsString,
     rules: &policy::LocalPolicy,
     overwrite: bool,
@@ -39,12 +38,12 @@ pub(super) fn find(
 ) -> Result<Target, TransferError> {
     let given = policy::shown(path);
     let is_directory = path.is_dir();
-    if slash && !is_directory && !recursive {
+    if has_slash && !is_directory && !recursive {
         let reason =
             "there is no such directory; make it first, or leave the final / away to name the file";
         return Err(TransferError::local(&given, reason));
     }
-    let (parent, name) = if is_directory || slash {
+    let (parent, name) = if is_directory || has_slash {
         (path.to_owned(), source_name)
     } else {
         let name = path.file_name().map(ToOwned::to_owned);
@@ -84,11 +83,12 @@ pub(super) fn find(
     })
 }
 
-/// A path from the root; a relative one starts in the working directory.
+/// Makes a path absolute; a relative path starts in the working directory.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, TransferError> {
     std::path::absolute(path).map_err(|error| TransferError::io(&policy::shown(path), &error))
 }
 
+/// The error for a target directory that does not open.
 fn open_failed(directory: &Path, error: &io::Error) -> TransferError {
     let shown = policy::shown(directory);
     match error.kind() {
@@ -97,54 +97,5 @@ fn open_failed(directory: &Path, error: &io::Error) -> TransferError {
             "there is no such directory; make it first, or set recursive: true",
         ),
         _ => TransferError::io(&shown, error),
-    }
-}
-
-/// What is known of a source once it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) size: u64,
-    pub(super) modified: Option<u32>,
-}
-
-impl Version {
-    pub(super) fn of(attributes: &Attributes) -> Self {
-        Self {
-            size: attributes.size.unwrap_or_default(),
-            modified: attributes.mtime,
-        }
-    }
-
-    pub(super) fn check(self, now: Self, path: &str) -> Result<(), TransferError> {
-        let what = if self.size != now.size {
-            format!("it had {} bytes and has {}", self.size, now.size)
-        } else if self.modified != now.modified {
-            "it was written to".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(changed(path, what))
-    }
-}
-
-pub(super) fn changed(path: &str, what: String) -> TransferError {
-    TransferError::Changed {
-        side: Side::Remote,
-        path: path.to_owned(),
-        what,
-    }
-}
-
-pub(super) fn new_temporary(target: &Target) -> io::Result<(File, Temporary)> {
-    let name = OsString::from(names::temporary(&target.name.to_string_lossy()));
-    let temporary = Temporary::new(target.directory.clone(), name);
-    match target.directory.create(temporary.name()) {
-        Ok(file) => Ok((file, temporary)),
-        Err(error) => {
-            let mut temporary = temporary;
-            // What could not be made is not ours to remove.
-            temporary.keep();
-            Err(error)
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The blocks of a file on their way to the disk.
+//! Writes the blocks of a download to the disk.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -14,53 +14,52 @@ use crate::limits;
 use crate::ssh::transfer::progress::Progress;
 use crate::ssh::transfer::window::{Block, Window};
 
-/// Blocks that are written together when they follow one another: the larger the write, the larger and the fewer
-/// the pages that the system handles.
-const TOGETHER_MAX: usize = 8;
-/// Pieces that the system takes at once (IOV_MAX).
+/// Adjacent blocks that go into a single write: for larger writes, the system handles fewer and larger pages.
+const BLOCKS_PER_WRITE: usize = 8;
+/// Pieces that a system call accepts (IOV_MAX).
 const PIECES_MAX: usize = 1024;
 
-/// Bytes on their way to the disk.
-pub(super) type Arrived = (Block, Vec<Bytes>);
+/// A block from the host, with its content in pieces.
+pub(super) type ArrivedBlock = (Block, Vec<Bytes>);
 
-/// Writes what arrives, until nothing more can arrive.
+/// Writes arriving blocks until all senders are gone. Blocks the thread.
 pub(super) fn write_blocks(
     file: &Arc<File>,
-    mut arrived: mpsc::Receiver<Arrived>,
+    mut arrived: mpsc::Receiver<ArrivedBlock>,
     window: &Window,
     progress: &Progress,
 ) -> io::Result<()> {
     let mut unsynced = 0;
     let mut syncing = None;
-    let mut blocks = Vec::with_capacity(TOGETHER_MAX);
-    while arrived.blocking_recv_many(&mut blocks, TOGETHER_MAX) > 0 {
-        // Several channels bring neighbours in any order.
+    let mut blocks = Vec::with_capacity(BLOCKS_PER_WRITE);
+    while arrived.blocking_recv_many(&mut blocks, BLOCKS_PER_WRITE) > 0 {
+        // Several channels deliver adjacent blocks in any order.
         blocks.sort_unstable_by_key(|(block, _)| block.offset);
-        for run in blocks.chunk_by(|(one, _), (next, _)| one.end() == next.offset) {
+        for run in blocks.chunk_by(|(block, _), (next, _)| block.end() == next.offset) {
             let pieces = run.iter().flat_map(|(_, pieces)| pieces);
             write_pieces(file, pieces, run[0].0.offset)?;
         }
         for (block, _) in blocks.drain(..) {
             unsynced += block.length;
             progress.add_bytes(block.length);
-            window.arrived(block);
+            window.mark_arrived(block);
         }
         if unsynced >= limits::TRANSFER_SYNC_BYTES
             && syncing.as_ref().is_none_or(JoinHandle::is_finished)
         {
-            finish(syncing.take())?;
+            wait_for_sync(syncing.take())?;
             unsynced = 0;
             let file = Arc::clone(file);
-            // The disk works while the rest is still on its way, and little is left for the sync at the end.
+            // An early sync: the disk works while blocks arrive, and the sync at the end has little left to do.
             syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
         }
     }
-    finish(syncing)
+    wait_for_sync(syncing)
 }
 
-/// Takes the result of a sync: what could not be written is told once for an open file, so the sync at the end might
-/// know nothing of it.
-fn finish(syncing: Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+/// Waits for a sync. The system reports a write error only once for an open file, so the sync at the end might
+/// succeed after the error.
+fn wait_for_sync(syncing: Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
     match syncing {
         Some(syncing) => Handle::current()
             .block_on(syncing)
@@ -69,7 +68,7 @@ fn finish(syncing: Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
     }
 }
 
-/// Writes all pieces, one behind the other.
+/// Writes all pieces consecutively from `offset` on.
 pub(super) fn write_pieces<'a>(
     file: &File,
     pieces: impl Iterator<Item = &'a Bytes>,
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_pieces_than_the_system_takes_at_once_stand_one_behind_the_other() {
+    fn pieces_beyond_the_limit_of_a_system_call_are_written_consecutively() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let file = File::create(&path).unwrap();

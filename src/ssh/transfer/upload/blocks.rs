@@ -1,4 +1,4 @@
-//! The blocks of a file on their way to the host, over one channel or several.
+//! The content of an upload: blocks of a file on their way to the host, over one or several channels.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,30 +9,33 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
 use tokio::sync::{Mutex, mpsc};
 
-use super::file::Draft;
 use super::source::Source;
+use super::temp_file::TempFile;
 use crate::limits;
-use crate::ssh::sftp::{Handle, Sftp, SftpError};
-use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::sftp::{Handle, Pending, Sftp, SftpError};
+use crate::ssh::transfer::context::Context;
 use crate::ssh::transfer::error::TransferError;
-use crate::ssh::transfer::extra_channels;
+use crate::ssh::transfer::extra_channels::{ExtraChannels, open_existing, open_extra};
+use crate::ssh::transfer::host::Host;
+use crate::ssh::transfer::progress::Progress;
 use crate::ssh::transfer::window::{Block, Window};
 
-/// Blocks read ahead of the channels.
+/// Blocks that are read before a channel asks for them.
 const READ_AHEAD: usize = 4;
 static ZEROS: [u8; limits::SFTP_BLOCK_MAX_BYTES as usize] =
     [0; limits::SFTP_BLOCK_MAX_BYTES as usize];
 
-/// The blocks of a source on their way into the channels.
+/// The blocks of a local file, in order, for any number of channels.
 pub(super) struct Blocks {
     pub(super) window: Window,
     reader: Mutex<mpsc::Receiver<Result<Bytes, TransferError>>>,
 }
 
 impl Blocks {
-    /// Starts the thread that reads ahead; it ends when nobody takes its blocks any more.
-    pub(super) fn read(context: &Context, source: &Source, start: u64) -> Self {
-        let (size, block) = (source.size(), context.sftp.write_block());
+    /// Starts a thread that reads the file from `start` on, in blocks of `block` bytes. The thread ends when the
+    /// value is dropped.
+    pub(super) fn start_reading(source: &Source, start: u64, block: u64) -> Self {
+        let size = source.size();
         let (sender, reader) = mpsc::channel(READ_AHEAD);
         let source = source.clone();
         tokio::task::spawn_blocking(move || {
@@ -53,8 +56,9 @@ impl Blocks {
         }
     }
 
-    /// The next block and its bytes; both come in the same order.
+    /// Waits for the next block and its bytes; `None` at the end of the file.
     async fn next(&self) -> Result<Option<(Block, Bytes)>, TransferError> {
+        // The lock keeps the window and the reader in step.
         let mut reader = self.reader.lock().await;
         let Some(block) = self.window.next().await else {
             return Ok(None);
@@ -67,7 +71,7 @@ impl Blocks {
 }
 
 fn read_block(source: &Source, offset: u64, length: u64) -> Result<Bytes, TransferError> {
-    // Read into memory that nobody has filled with zeros before.
+    // The spare capacity of a vector is filled without zeroing the memory first.
     let mut block = Vec::with_capacity(length as usize);
     while block.len() < length as usize {
         let at = offset + block.len() as u64;
@@ -83,223 +87,270 @@ fn read_block(source: &Source, offset: u64, length: u64) -> Result<Bytes, Transf
 }
 
 /// Why blocks did not arrive.
-pub(super) enum Failed {
+pub(super) enum SendError {
+    /// The host refused, or the channel failed; the caller looks for the reason.
     Sftp(SftpError),
     Other(TransferError),
 }
 
-/// What a channel, or all of them, did with the blocks of a file.
+/// The state of the blocks that a channel, or all channels, carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carried {
-    /// It had none.
+pub(super) enum Delivery {
+    /// The channel carried no blocks.
     Nothing,
-    /// They are acknowledged, and may not be on the disk.
+    /// The host acknowledged the blocks, which may not be on its disk.
     Written,
-    /// They are on the disk of the host, which sees a file of this size.
+    /// The blocks are on the disk of the host, and the file has this size in bytes.
     Synced(u64),
 }
 
-impl Carried {
-    fn and(self, other: Self) -> Self {
+impl Delivery {
+    /// The state of the blocks of two channels together.
+    fn combine(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Nothing, carried) | (carried, Self::Nothing) => carried,
+            (Self::Nothing, delivery) | (delivery, Self::Nothing) => delivery,
             (Self::Synced(a), Self::Synced(b)) => Self::Synced(a.max(b)),
             (Self::Written, _) | (_, Self::Written) => Self::Written,
         }
     }
 }
 
-/// Sends all blocks: over the first channel at once, over others as soon as they are open.
-pub(super) async fn copy(
-    context: &Context,
-    blocks: &Blocks,
-    draft: &Draft,
-) -> Result<Carried, Failed> {
-    let extra = lock(&context.ahead).len();
-    // Where it was there already, nobody has told those who open it on the other channels.
-    context.draft.send_replace(Some(draft.path.clone()));
-    // Those that have had a block: their ends are waited for.
-    let busy = AtomicUsize::new(0);
-    let mut others: FuturesUnordered<_> = (0..extra)
-        .map(|_| send_beside(context, blocks, &draft.path, &busy))
-        .collect();
-    let first = send(context, &context.sftp, &draft.handle, blocks, None);
-    tokio::pin!(first);
-    let syncing = sync_beside(context, blocks, &draft.path, extra);
-    tokio::pin!(syncing);
-    let mut carried = Carried::Nothing;
-    let mut first_done = false;
-    loop {
-        tokio::select! {
-            // It only saves time at the end: all that it can tell is a failure.
-            failed = &mut syncing => {
-                let Err(failed) = failed;
-                return Err(failed);
-            }
-            done = &mut first, if !first_done => {
-                carried = carried.and(done?);
-                first_done = true;
-            }
-            Some(done) = others.next(), if !others.is_empty() => {
-                carried = carried.and(done?);
-            }
-        }
-        // Channels that are still being opened, or came too late, are not waited for.
-        if first_done && blocks.window.is_done() && busy.load(Ordering::Relaxed) == 0 {
-            return Ok(carried);
-        }
-        if first_done && others.is_empty() {
-            return Err(Failed::Other(TransferError::Internal(
-                "blocks are missing".to_owned(),
-            )));
-        }
-    }
+/// The blocks that went into the queue of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queued {
+    Nothing,
+    /// The channel gave way to calls before the end of the file.
+    Some,
+    /// The channel served the file to its end.
+    All,
 }
 
-/// Has the host write to its disk what it has got so far, again and again, over a channel that carries nothing else:
-/// a server process that waits for its disk does nothing else. The sync at the end, which is the one that counts,
-/// then finds little to do.
-async fn sync_beside(
+/// Sends all blocks to a temporary file: over the first channel at once, over extra channels as soon as they open.
+pub(super) async fn send_blocks(
     context: &Context,
     blocks: &Blocks,
-    path: &str,
-    extra: usize,
-) -> Result<Infallible, Failed> {
-    // A channel that is not used for the blocks, and a file that is long enough to be worth it.
-    let is_spare = extra + 1 < limits::SFTP_CHANNELS_MAX && context.sftp.can_sync();
-    if is_spare
-        && blocks.window.left() >= 2 * limits::TRANSFER_SYNC_BYTES
-        && let Some(sftp) = extra_channels::channel(&context.pool).await
-    {
-        tokio::select! {
-            () = context.pool.channels().contended() => {}
-            synced = sync_often(&sftp, blocks, path) => synced?,
-        }
-    }
-    std::future::pending().await
-}
-
-async fn sync_often(sftp: &Sftp, blocks: &Blocks, path: &str) -> Result<(), Failed> {
-    let Some(handle) = extra_channels::open_write(sftp, path).await else {
-        return Ok(());
+    temp_file: &TempFile,
+) -> Result<Delivery, SendError> {
+    let extra = context.extra.count();
+    // A partial file of an earlier call was not announced yet.
+    context.extra.announce(&temp_file.path);
+    let sender = BlockSender {
+        host: &context.host,
+        progress: &context.report.progress,
+        blocks,
+        // A partial file may hold other bytes than zeros.
+        skips_zeros: !context.spec.resume,
+        busy: AtomicUsize::new(0),
     };
-    loop {
-        let next = blocks.window.low() + limits::TRANSFER_SYNC_BYTES;
-        blocks.window.reached(next).await;
-        let Ok(Some(syncing)) = sftp.sync(&handle).await else {
+    sender.send_over_all(&context.extra, extra, temp_file).await
+}
+
+/// Sends the blocks of one file.
+struct BlockSender<'a> {
+    host: &'a Host,
+    progress: &'a Progress,
+    blocks: &'a Blocks,
+    /// Blocks of zeros may be left out, if the server allows.
+    skips_zeros: bool,
+    /// Extra channels that have carried a block and have not finished.
+    busy: AtomicUsize,
+}
+
+impl BlockSender<'_> {
+    async fn send_over_all(
+        &self,
+        channels: &ExtraChannels,
+        extra: usize,
+        temp_file: &TempFile,
+    ) -> Result<Delivery, SendError> {
+        let path = &temp_file.path;
+        let mut others: FuturesUnordered<_> = (0..extra)
+            .map(|_| self.send_over_extra(channels, path))
+            .collect();
+        let first = self.send(&self.host.sftp, &temp_file.handle, false);
+        tokio::pin!(first);
+        let syncing = self.sync_meanwhile(path, extra);
+        tokio::pin!(syncing);
+        let mut delivery = Delivery::Nothing;
+        let mut first_done = false;
+        loop {
+            tokio::select! {
+                // The early sync never completes; only its failure matters here.
+                failed = &mut syncing => {
+                    let Err(failed) = failed;
+                    return Err(failed);
+                }
+                done = &mut first, if !first_done => {
+                    delivery = delivery.combine(done?);
+                    first_done = true;
+                }
+                Some(done) = others.next(), if !others.is_empty() => {
+                    delivery = delivery.combine(done?);
+                }
+            }
+            // Channels that are still opening, or carried no block, are not waited for.
+            let all_arrived = first_done && self.blocks.window.is_done();
+            if all_arrived && self.busy.load(Ordering::Relaxed) == 0 {
+                return Ok(delivery);
+            }
+            if first_done && others.is_empty() {
+                return Err(SendError::Other(TransferError::Internal(
+                    "blocks are missing".to_owned(),
+                )));
+            }
+        }
+    }
+
+    /// Has the host write the received part of the file to its disk, again and again, so that the sync at the end is
+    /// quick. The requests go over a channel without blocks: a server process that waits for its disk does nothing
+    /// else.
+    async fn sync_meanwhile(&self, path: &str, extra: usize) -> Result<Infallible, SendError> {
+        let has_spare_channel = extra + 1 < limits::SFTP_CHANNELS_MAX && self.host.sftp.can_sync();
+        if has_spare_channel
+            && self.blocks.window.left() >= 2 * limits::TRANSFER_SYNC_BYTES
+            && let Some(sftp) = open_extra(&self.host.pool).await
+        {
+            tokio::select! {
+                () = self.host.contended() => {}
+                synced = self.sync_repeatedly(&sftp, path) => synced?,
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn sync_repeatedly(&self, sftp: &Sftp, path: &str) -> Result<(), SendError> {
+        let Some(handle) = open_existing(sftp, path).await else {
             return Ok(());
         };
-        match syncing.done().await {
-            Ok(()) => {}
-            // What could not be written may be told only once, and only here.
-            Err(error @ SftpError::Status(_)) => return Err(Failed::Sftp(error)),
-            // The channel ended; the others go on.
-            Err(_) => return Ok(()),
+        let window = &self.blocks.window;
+        loop {
+            let next = window.low() + limits::TRANSFER_SYNC_BYTES;
+            window.reached(next).await;
+            let Ok(Some(syncing)) = sftp.sync(&handle).await else {
+                return Ok(());
+            };
+            match syncing.done().await {
+                Ok(()) => {}
+                // The host may report a write error only once, to this request.
+                Err(error @ SftpError::Status(_)) => return Err(SendError::Sftp(error)),
+                // This channel ended; the transfer continues without early syncs.
+                Err(_) => return Ok(()),
+            }
         }
     }
-}
 
-/// Sends blocks over a further channel, once there is one; it stays warm then.
-async fn send_beside(
-    context: &Context,
-    blocks: &Blocks,
-    path: &str,
-    busy: &AtomicUsize,
-) -> Result<Carried, Failed> {
-    let Some(mut channel) = extra_channels::another_channel(context).await else {
-        return Ok(Carried::Nothing);
-    };
-    let Some(handle) = channel.writing(path).await else {
-        return Ok(Carried::Nothing);
-    };
-    let sftp = channel.sftp;
-    let carried = send(context, &sftp, &handle, blocks, Some(busy)).await?;
-    let closed = match sftp.close(&handle).await {
-        // Some servers tell only here that something could not be written.
-        Ok(closing) if carried == Carried::Written => closing.done().await,
-        closing => closing.map(drop),
-    };
-    match (carried, closed) {
-        (Carried::Written, Err(error)) => return Err(Failed::Sftp(error)),
-        (_, Err(_)) => {}
-        (_, Ok(())) => context.pool.put_back(sftp),
+    /// Sends blocks over an extra channel, if one opens; returns the channel to the pool afterwards.
+    async fn send_over_extra(
+        &self,
+        channels: &ExtraChannels,
+        path: &str,
+    ) -> Result<Delivery, SendError> {
+        let Some(mut channel) = channels.next().await else {
+            return Ok(Delivery::Nothing);
+        };
+        let Some(handle) = channel.open_for_writing(path).await else {
+            return Ok(Delivery::Nothing);
+        };
+        let sftp = channel.sftp;
+        let delivery = self.send(&sftp, &handle, true).await?;
+        let closed = match sftp.close(&handle).await {
+            // Some servers report a write error only here.
+            Ok(closing) if delivery == Delivery::Written => closing.done().await,
+            closing => closing.map(drop),
+        };
+        match (delivery, closed) {
+            (Delivery::Written, Err(error)) => return Err(SendError::Sftp(error)),
+            (_, Err(_)) => {}
+            (_, Ok(())) => self.host.pool.put_back(sftp),
+        }
+        if delivery != Delivery::Nothing {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(delivery)
     }
-    if carried != Carried::Nothing {
-        busy.fetch_sub(1, Ordering::Relaxed);
-    }
-    Ok(carried)
-}
 
-/// Sends blocks over one channel until there are no more, and has the host write them to its disk, where it can.
-/// A channel beside the first one counts itself as busy from its first block on, and is given up at once when
-/// calls wait for it.
-async fn send(
-    context: &Context,
-    sftp: &Sftp,
-    handle: &Handle,
-    blocks: &Blocks,
-    busy: Option<&AtomicUsize>,
-) -> Result<Carried, Failed> {
-    let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
-    // A new file of OpenSSH reads as zeros where nothing was written.
-    let skips_zeros = sftp.can_replace() && !context.spec.resume;
-    let sending = async move {
+    /// Sends blocks over a channel until none are left, and then has the host write the file to its disk, if
+    /// possible. An extra channel counts as busy from its first block on, and stops when calls wait for a channel.
+    async fn send(
+        &self,
+        sftp: &Sftp,
+        handle: &Handle,
+        is_extra: bool,
+    ) -> Result<Delivery, SendError> {
+        let (sender, mut sent) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
+        let sending = async move {
+            let queued = self.queue_blocks(sftp, handle, is_extra, sender).await?;
+            if queued != Queued::All {
+                return Ok((queued, None));
+            }
+            // Right behind the last block: the disk works while the other channels finish.
+            let Some(synced) = sftp.sync(handle).await.map_err(SendError::Sftp)? else {
+                return Ok((queued, None));
+            };
+            let stat = sftp.stat_handle(handle).await.map_err(SendError::Sftp)?;
+            Ok((queued, Some((synced, stat))))
+        };
+        let acknowledging = async {
+            while let Some((block, pending)) = sent.recv().await {
+                pending.done().await.map_err(SendError::Sftp)?;
+                self.mark_arrived(block);
+            }
+            Ok(())
+        };
+        let ((queued, ends), ()) = tokio::try_join!(sending, acknowledging)?;
+        let Some((synced, stat)) = ends else {
+            return Ok(match queued {
+                Queued::Nothing => Delivery::Nothing,
+                Queued::Some | Queued::All => Delivery::Written,
+            });
+        };
+        synced.done().await.map_err(SendError::Sftp)?;
+        let attributes = stat.attributes().await.map_err(SendError::Sftp)?;
+        Ok(attributes.size.map_or(Delivery::Written, Delivery::Synced))
+    }
+
+    /// Queues blocks in a channel until none are left, or until calls wait for the extra channel. The requests go to
+    /// `sent`.
+    async fn queue_blocks(
+        &self,
+        sftp: &Sftp,
+        handle: &Handle,
+        is_extra: bool,
+        sent: mpsc::Sender<(Block, Pending)>,
+    ) -> Result<Queued, SendError> {
+        // Only OpenSSH is known to fill gaps in a new file with zeros.
+        let skips_zeros = self.skips_zeros && sftp.can_replace();
         let mut wrote = false;
         loop {
             let slot = tokio::select! {
                 biased;
-                () = context.pool.channels().contended(), if busy.is_some() => {
-                    return Ok((wrote, None));
+                () = self.host.contended(), if is_extra => {
+                    return Ok(if wrote { Queued::Some } else { Queued::Nothing });
                 }
-                slot = sftp.reserve_slot() => slot.map_err(Failed::Sftp)?,
+                slot = sftp.reserve_slot() => slot.map_err(SendError::Sftp)?,
             };
-            let Some((block, bytes)) = blocks.next().await.map_err(Failed::Other)? else {
+            let Some((block, bytes)) = self.blocks.next().await.map_err(SendError::Other)? else {
                 break;
             };
             if skips_zeros && bytes[..] == ZEROS[..bytes.len()] {
-                blocks.window.arrived(block);
-                context.progress.add_bytes(block.length);
+                self.mark_arrived(block);
                 continue;
             }
-            if !std::mem::replace(&mut wrote, true)
-                && let Some(busy) = busy
-            {
-                busy.fetch_add(1, Ordering::Relaxed);
+            if !std::mem::replace(&mut wrote, true) && is_extra {
+                self.busy.fetch_add(1, Ordering::Relaxed);
             }
-            let over = context.over.clone();
+            let over = self.host.over.clone();
             let pending = sftp.write(slot, handle, block.offset, bytes, over).await;
-            let pending = pending.map_err(Failed::Sftp)?;
-            if sender.send((block, pending)).await.is_err() {
+            let pending = pending.map_err(SendError::Sftp)?;
+            if sent.send((block, pending)).await.is_err() {
                 break;
             }
         }
-        if !wrote {
-            return Ok((false, None));
-        }
-        // Right behind the last block: the disk works while the other channels finish.
-        let Some(synced) = sftp.sync(handle).await.map_err(Failed::Sftp)? else {
-            return Ok((true, None));
-        };
-        let seen = sftp.stat_handle(handle).await.map_err(Failed::Sftp)?;
-        Ok((true, Some((synced, seen))))
-    };
-    let acknowledging = async {
-        while let Some((block, pending)) = sent.recv().await {
-            pending.done().await.map_err(Failed::Sftp)?;
-            blocks.window.arrived(block);
-            context.progress.add_bytes(block.length);
-        }
-        Ok(())
-    };
-    let ((wrote, ends), ()) = tokio::try_join!(sending, acknowledging)?;
-    let Some((synced, seen)) = ends else {
-        return Ok(if wrote {
-            Carried::Written
-        } else {
-            Carried::Nothing
-        });
-    };
-    synced.done().await.map_err(Failed::Sftp)?;
-    let seen = seen.attributes().await.map_err(Failed::Sftp)?;
-    Ok(seen.size.map_or(Carried::Written, Carried::Synced))
+        Ok(if wrote { Queued::All } else { Queued::Nothing })
+    }
+
+    fn mark_arrived(&self, block: Block) {
+        self.blocks.window.mark_arrived(block);
+        self.progress.add_bytes(block.length);
+    }
 }

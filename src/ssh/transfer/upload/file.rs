@@ -1,29 +1,18 @@
-//! One file to the host.
+//! The steps of the upload of a single file.
 
-use std::path::Path;
-use std::sync::atomic::Ordering;
-
-use super::blocks::{Blocks, Carried, Failed, copy};
+use super::blocks::{Blocks, Delivery, SendError, send_blocks};
+use super::finish::Finish;
+use super::resume::open_partial;
 use super::source::Source;
-use super::{finish, resume};
-use crate::ssh::sftp::error::status;
-use crate::ssh::sftp::{Handle, SftpError};
+use super::target::{Target, resolve_target};
+use super::temp_file::{TempFile, create_early, create_new, keep_if_fitting};
+use crate::ssh::transfer::blocking::run_blocking;
 use crate::ssh::transfer::context::Context;
 use crate::ssh::transfer::error::TransferError;
-use crate::ssh::transfer::local::blocking;
-use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::remote::explain;
 use crate::ssh::transfer::spec::Summary;
-use crate::ssh::transfer::{extra_channels, names, striping};
 
-/// The temporary file on the host that becomes the target.
-pub(super) struct Draft {
-    pub(super) path: String,
-    pub(super) handle: Handle,
-    /// Bytes that an earlier call has left in it.
-    pub(super) start: u64,
-}
-
-/// Carries the file that a call names to the path that it names.
+/// Uploads the file that the call names to the path that the call names.
 pub(super) async fn upload_file(
     context: &Context,
     source: Source,
@@ -33,207 +22,122 @@ pub(super) async fn upload_file(
     let name = name.ok_or_else(|| {
         TransferError::local(&source.shown, "its name is not UTF-8; rename it first")
     })?;
-    extra_channels::open_ahead(context, source.size(), Some(&context.draft));
-    let early = early_draft(context, remote, &name);
-    let (target, early) = tokio::join!(remote::target(context, remote, &name), early);
+    // With `resume`, channels open later: the comparison with the partial file may take long, and an idle channel
+    // would be lost for other users meanwhile.
+    if !context.spec.resume {
+        open_extra_channels(context, source.size());
+    }
+    let (target, early) = tokio::join!(
+        resolve_target(&context.host.sftp, remote, &name, context.spec.overwrite),
+        create_early(context, remote, &name)
+    );
     let target = target?;
-    let draft = fitting(context, early, &target).await;
-    context.progress.add_total(source.size());
+    let early = keep_if_fitting(context, early, &target).await;
+    context.report.progress.add_total(source.size());
     let shown = source.shown.clone();
-    file(context, source, &target, draft).await?;
+    copy_file(context, source, &target, early).await?;
     Ok(context.summary(shown, target.path))
 }
 
-/// On a long link, the temporary file beside what looks like the name of a file, while it is still looked up
-/// whether there is a directory of that name.
-async fn early_draft(context: &Context, path: &str, source_name: &str) -> Option<Draft> {
-    let (directory, name) = names::split(path);
-    let spec = &context.spec;
-    let guessed = name.is_some_and(|name| looks_like_file(name, source_name));
-    if !guessed || !spec.overwrite || spec.resume || !striping::is_long_link(context) {
-        return None;
-    }
-    let path = names::join(directory, &names::temporary(name?));
-    // What went wrong is found out, and told, when it is made for good.
-    open_draft(context, path).await.ok()
+fn open_extra_channels(context: &Context, remaining: u64) {
+    let channels = context.host.link_kind().channel_count(remaining);
+    context.extra.open_for_writes(channels - 1);
 }
 
-fn looks_like_file(name: &str, source_name: &str) -> bool {
-    let extension = Path::new(name).extension();
-    name == source_name || (extension.is_some() && extension == Path::new(source_name).extension())
-}
-
-/// The early file, if it is beside the target; one that is not is removed.
-async fn fitting(context: &Context, early: Option<Draft>, target: &Target) -> Option<Draft> {
-    let draft = early?;
-    if names::split(&draft.path).0 == target.directory {
-        return Some(draft);
-    }
-    let removed = async {
-        let closing = context.sftp.close(&draft.handle).await?;
-        let removing = context.sftp.remove(&draft.path).await?;
-        // Whatever became of that: the file is to go.
-        drop(closing);
-        removing.done().await
-    };
-    match removed.await {
-        Ok(()) => context.unregister(&draft.path),
-        Err(_) => context.note(format!("{:?} could not be removed", draft.path)),
-    }
-    None
-}
-
-/// Carries one open file to its target.
-pub(super) async fn file(
+/// Copies an open file to its target. `early` is the temporary file, if created before.
+pub(super) async fn copy_file(
     context: &Context,
     source: Source,
     target: &Target,
-    early: Option<Draft>,
+    early: Option<TempFile>,
 ) -> Result<(), TransferError> {
-    if source.size() <= context.sftp.write_block() {
-        small(context, &source, target, early).await?;
+    if source.size() <= context.host.sftp.write_block() {
+        copy_small(context, &source, target, early).await?;
     } else {
-        large(context, &source, target, early).await?;
+        copy_large(context, &source, target, early).await?;
     }
-    context.progress.add_file();
+    context.report.progress.add_file();
     Ok(())
 }
 
-/// A file of one block: one round trip to make it, one for all the rest, one to move it.
-async fn small(
+/// Copies a file of one block: a round trip to create the file, a round trip for content and attributes, a round
+/// trip to move the file.
+async fn copy_small(
     context: &Context,
     source: &Source,
     target: &Target,
-    early: Option<Draft>,
+    early: Option<TempFile>,
 ) -> Result<(), TransferError> {
     let reader = source.clone();
-    let content = blocking(move || reader.read_small()).await??;
+    let content = run_blocking(move || reader.read_small()).await??;
     let size = content.len() as u64;
-    let draft = match early {
-        Some(draft) => draft,
-        None => new_draft(context, target).await?,
+    let temp_file = match early {
+        Some(temp_file) => temp_file,
+        None => create_new(context, target).await?,
     };
+    let sftp = &context.host.sftp;
     let mut writes = Vec::new();
     let mut offset = 0;
     let mut rest = content;
     while !rest.is_empty() {
-        let length = rest.len().min(context.sftp.write_block() as usize);
+        let length = rest.len().min(sftp.write_block() as usize);
         let block = rest.split_to(length);
-        let (sftp, over) = (&context.sftp, context.over.clone());
-        let sent = async {
+        let over = context.host.over.clone();
+        let sending = async {
             let slot = sftp.reserve_slot().await?;
-            sftp.write(slot, &draft.handle, offset, block, over).await
+            sftp.write(slot, &temp_file.handle, offset, block, over)
+                .await
         };
-        writes.push(
-            sent.await
-                .map_err(|error| TransferError::sftp(&target.path, error))?,
-        );
+        let sent = sending.await;
+        writes.push(sent.map_err(|error| TransferError::sftp(&target.path, error))?);
         offset += length as u64;
     }
-    finish::finish(context, source, target, &draft.handle, size, writes).await?;
+    let finish = Finish::new(context, source, target);
+    finish.write_out(&temp_file.handle, size, writes).await?;
     if source.size() == 0 {
-        context.progress.add_total(size);
+        context.report.progress.add_total(size);
     }
-    context.progress.add_bytes(size);
-    finish::conclude(context, source, &draft.path, size, target).await
+    context.report.progress.add_bytes(size);
+    finish.verify_and_commit(&temp_file.path, size).await
 }
 
-/// A file of many blocks, over several channels where that helps.
-async fn large(
+/// Copies a file of many blocks, over several channels where that is faster.
+async fn copy_large(
     context: &Context,
     source: &Source,
     target: &Target,
-    early: Option<Draft>,
+    early: Option<TempFile>,
 ) -> Result<(), TransferError> {
-    let draft = match early {
-        Some(draft) => draft,
-        None if context.spec.resume => {
-            let draft = resume::draft(context, source, target).await?;
-            extra_channels::open_late(context, source.size() - draft.start, Some(&context.draft));
-            draft
-        }
-        None => new_draft(context, target).await?,
-    };
-    context.progress.add_present(draft.start);
-    context.resumed.fetch_add(draft.start, Ordering::Relaxed);
     let size = source.size();
-    let blocks = Blocks::read(context, source, draft.start);
-    let arrived = match copy(context, &blocks, &draft).await {
-        Ok(arrived) => arrived,
-        Err(Failed::Sftp(error)) => {
+    let temp_file = match early {
+        Some(temp_file) => temp_file,
+        None if context.spec.resume => {
+            let partial = open_partial(context, source, target).await?;
+            // The files of a tree are copied concurrently over a single channel.
+            if !context.spec.recursive {
+                open_extra_channels(context, size - partial.start);
+            }
+            partial
+        }
+        None => create_new(context, target).await?,
+    };
+    context.report.add_resumed(temp_file.start);
+    let block = context.host.sftp.write_block();
+    let blocks = Blocks::start_reading(source, temp_file.start, block);
+    let delivery = match send_blocks(context, &blocks, &temp_file).await {
+        Ok(delivery) => delivery,
+        Err(SendError::Sftp(error)) => {
             let needed = size - blocks.window.low();
-            return Err(remote::explain(context, &target.path, error, needed).await);
+            return Err(explain(&context.host.sftp, &target.path, error, needed).await);
         }
-        Err(Failed::Other(error)) => return Err(error),
+        Err(SendError::Other(error)) => return Err(error),
     };
-    if arrived == Carried::Synced(size) && finish::can_settle(context) {
-        return finish::settle(context, source, &draft, target).await;
+    let finish = Finish::new(context, source, target);
+    if delivery == Delivery::Synced(size) && finish.can_settle() {
+        return finish.settle(&temp_file).await;
     }
-    finish::finish(context, source, target, &draft.handle, size, Vec::new()).await?;
-    finish::conclude(context, source, &draft.path, size, target).await
-}
-
-async fn new_draft(context: &Context, target: &Target) -> Result<Draft, TransferError> {
-    let path = names::join(&target.directory, &names::temporary(&target.name));
-    create(context, path, target).await
-}
-
-/// Makes the temporary file, and the directories above it where that is asked for.
-pub(super) async fn create(
-    context: &Context,
-    path: String,
-    target: &Target,
-) -> Result<Draft, TransferError> {
-    let made = match open_draft(context, path.clone()).await {
-        Err(SftpError::Status(answer))
-            if answer.code == status::NO_SUCH_FILE && context.spec.recursive =>
-        {
-            remote::make_directories(context, &target.directory).await?;
-            open_draft(context, path).await
-        }
-        made => made,
-    };
-    match made {
-        Ok(draft) => Ok(draft),
-        Err(error) => Err(remote::explain(context, &target.path, error, 0).await),
-    }
-}
-
-/// Makes a file that is removed if the transfer fails. What the server refused to make need not be.
-async fn open_draft(context: &Context, path: String) -> Result<Draft, SftpError> {
-    context.register(&path);
-    let made = async {
-        let asked = context.sftp.create(&path, 0o600).await?;
-        context.draft.send_replace(Some(path.clone()));
-        asked.handle().await
-    };
-    let made = made.await;
-    if matches!(made, Err(SftpError::Status(_))) {
-        context.unregister(&path);
-    }
-    Ok(Draft {
-        handle: made?,
-        path,
-        start: 0,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::looks_like_file;
-
-    #[test]
-    fn a_name_like_the_source_s_is_taken_for_a_file() {
-        for (name, source, expected) in [
-            ("app.tar.gz", "app.tar.gz", true),
-            ("renamed.gz", "app.tar.gz", true),
-            ("app", "app", true),
-            ("app", "app.bin", false),
-            ("data", "app", false),
-            ("v1.2", "app.bin", false),
-            (".bin", "app.bin", false),
-        ] {
-            assert_eq!(looks_like_file(name, source), expected, "{name} {source}");
-        }
-    }
+    finish
+        .write_out(&temp_file.handle, size, Vec::new())
+        .await?;
+    finish.verify_and_commit(&temp_file.path, size).await
 }

@@ -1,316 +1,230 @@
-//! A tree to the host.
+//! The upload of a tree: directories first, then files and links, then modes and times of the directories.
 
-use std::ffi::OsStr;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rustix::fs::FileType;
 
-use super::source::{Refused, Source};
-use super::{file, finish};
-use crate::ssh::sftp::SftpError;
+use super::commit::Committer;
+use super::file::copy_file;
+use super::finish::directory_attributes;
+use super::source::{Refusal, Source};
+use super::target::{Target, exists_already, make_directories, stat_existing};
+use super::walk::walk;
 use crate::ssh::sftp::wire::{FileKind, file_kind};
-use crate::ssh::transfer::context::{Context, lock};
+use crate::ssh::sftp::{Sftp, SftpError};
+use crate::ssh::transfer::blocking::run_blocking;
+use crate::ssh::transfer::context::Context;
 use crate::ssh::transfer::error::TransferError;
-use crate::ssh::transfer::local::{self, Dir, blocking};
+use crate::ssh::transfer::local::Dir;
 use crate::ssh::transfer::names;
-use crate::ssh::transfer::remote::{self, Target};
+use crate::ssh::transfer::remote::explain;
 use crate::ssh::transfer::spec::Summary;
 use crate::ssh::transfer::tree::{self, Budget, DirectoryNode, FileNode, LinkNode, Tree};
 use crate::{limits, policy};
 
-/// Directories are filled first and closed to others then.
+/// Permissions of a directory until its content is complete: only for the owner.
 const MODE_WHILE_FILLED: u32 = 0o700;
 
-pub(super) async fn run(
+/// Uploads the directory `local` as `remote`.
+pub(super) async fn upload_tree(
     context: &Context,
     local: PathBuf,
     remote: String,
 ) -> Result<Summary, TransferError> {
     let base = local.clone();
-    let rules = Arc::clone(&context.spec.policy);
-    let (root, found) = blocking(move || walk(&base, &rules)).await??;
-    for what in found.skipped {
-        context.skip(what);
+    let policy = Arc::clone(&context.spec.policy);
+    let (local_root, found) = run_blocking(move || walk(&base, &policy)).await??;
+    for skipped in &found.skipped {
+        context.report.add_skipped(skipped);
     }
     let tree = found.tree;
-    context.progress.add_total(tree.bytes());
-    let mut made = make_directories(context, &remote, &tree).await?;
-    let budget = Budget::new();
-    let files = stream::iter(tree.files.iter().map(Ok));
-    files
-        .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| {
-            file(context, &root, &local, &remote, node, &budget)
-        })
+    context.report.progress.add_total(tree.bytes());
+    let upload = TreeUpload {
+        context,
+        local_root,
+        local,
+        remote,
+        budget: Budget::new(),
+    };
+    let mut made = upload.make_directories(&tree).await?;
+    stream::iter(tree.files.iter().map(Ok))
+        .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| upload.copy_file(node))
         .await?;
-    let links = stream::iter(tree.links.iter().map(Ok));
-    links
-        .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| {
-            link(context, &remote, node)
-        })
+    stream::iter(tree.links.iter().map(Ok))
+        .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| upload.copy_link(node))
         .await?;
-    // The deepest first: a directory's time changes with what is in it.
+    // The deepest first: work in a directory changes the times of the directory.
     made.reverse();
-    close_directories(context, &remote, &made).await?;
-    Ok(context.summary(policy::shown(&local), remote))
+    upload.set_directory_metadata(&made).await?;
+    Ok(context.summary(policy::shown(&upload.local), upload.remote))
 }
 
-/// What a walk has found and left out.
-#[derive(Default)]
-struct Found {
-    tree: Tree,
-    skipped: Vec<String>,
+struct TreeUpload<'a> {
+    context: &'a Context,
+    local_root: Dir,
+    /// Path of `local_root`.
+    local: PathBuf,
+    /// The target directory on the host.
+    remote: String,
+    budget: Budget,
 }
 
-fn walk(base: &Path, rules: &policy::LocalPolicy) -> Result<(Dir, Found), TransferError> {
-    let rules = rules.rules();
-    let root = Dir::open(base).map_err(|error| TransferError::io(&policy::shown(base), &error))?;
-    let mut found = Found::default();
-    let mut waiting = vec![String::new()];
-    while let Some(at) = waiting.pop() {
-        let directory = base.join(&at);
-        let shown = policy::shown(&directory);
-        let failed = |error: &io::Error| TransferError::io(&shown, error);
-        for entry in std::fs::read_dir(&directory).map_err(|error| failed(&error))? {
-            found.tree.check_size(1)?;
-            let name = entry.map_err(|error| failed(&error))?.file_name();
-            let Some(text) = name.to_str() else {
-                let name = name.as_encoded_bytes().escape_ascii().to_string();
-                let what = format!("\"{name}\" in {shown:?}: its name is not UTF-8");
-                found.skipped.push(what);
-                continue;
-            };
-            let path = tree::below(&at, text);
-            tree::check_depth(&path)?;
-            note(base, &root, path, &rules, &mut found, &mut waiting)?;
+impl TreeUpload<'_> {
+    fn sftp(&self) -> &Sftp {
+        &self.context.host.sftp
+    }
+
+    /// Makes missing directories level by level; gives those that were made.
+    async fn make_directories(&self, tree: &Tree) -> Result<Vec<DirectoryNode>, TransferError> {
+        let remote = &self.remote;
+        match stat_existing(self.sftp(), remote).await? {
+            Some(existing) if file_kind(&existing) == FileKind::Directory => {}
+            Some(_) => {
+                let reason = "a file is in the way of the directory";
+                return Err(TransferError::remote(remote, reason));
+            }
+            None => make_directories(self.sftp(), &self.context.report.progress, remote).await?,
+        }
+        let mut made = Vec::new();
+        let mut directories: Vec<&DirectoryNode> = tree.directories.iter().collect();
+        let depth = |node: &&DirectoryNode| node.path.bytes().filter(|byte| *byte == b'/').count();
+        directories.sort_by_key(depth);
+        for level in directories.chunk_by(|a, b| depth(a) == depth(b)) {
+            let new = Mutex::new(Vec::new());
+            stream::iter(level.iter().map(Ok))
+                .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| {
+                    self.make_directory(node, &new)
+                })
+                .await?;
+            made.extend(new.into_inner().unwrap_or_default());
+        }
+        Ok(made)
+    }
+
+    /// Makes a directory and adds the node to `made`; an existing directory is kept.
+    async fn make_directory(
+        &self,
+        node: &DirectoryNode,
+        made: &Mutex<Vec<DirectoryNode>>,
+    ) -> Result<(), TransferError> {
+        let path = names::join(&self.remote, &node.path);
+        let sftp = self.sftp();
+        let making = async {
+            let pending = sftp.make_directory(&path, MODE_WHILE_FILLED);
+            pending.await?.done().await
+        };
+        match making.await {
+            Ok(()) => {
+                self.context.report.progress.add_directory();
+                let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+                made.push(node.clone());
+                Ok(())
+            }
+            Err(error @ SftpError::Status(_)) => match sftp.link_stat(&path).await {
+                Ok(existing) if file_kind(&existing) == FileKind::Directory => Ok(()),
+                // A link could lead out of the target.
+                Ok(_) => Err(TransferError::remote(
+                    &path,
+                    "a file or a symbolic link is in the way of a directory, and links are not followed",
+                )),
+                Err(_) => Err(explain(sftp, &path, error, 0).await),
+            },
+            Err(error) => Err(TransferError::sftp(&path, error)),
         }
     }
-    Ok((root, found))
-}
 
-fn note(
-    base: &Path,
-    root: &Dir,
-    path: String,
-    rules: &policy::Rules,
-    found: &mut Found,
-    waiting: &mut Vec<String>,
-) -> Result<(), TransferError> {
-    let whole = base.join(&path);
-    let shown = policy::shown(&whole);
-    let failed = |error: io::Error| TransferError::io(&shown, &error);
-    let (above, name) = tree::parts(&path);
-    let steps = above.split('/').filter(|name| !name.is_empty());
-    let directory = root.descend(steps).map_err(failed)?;
-    let stat = match directory.stat(OsStr::new(name)) {
-        Ok(stat) => stat,
-        // It was removed while the tree was walked.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    match local::file_type(&stat) {
-        FileType::Directory => {
-            let meta = Some(local::meta(&stat));
-            waiting.push(path.clone());
-            found.tree.directories.push(DirectoryNode { path, meta });
-        }
-        FileType::RegularFile => {
-            if rules.check_source(&whole).is_err() {
-                found.skipped.push(format!("{shown:?}: a file of ~/.ssh"));
+    async fn copy_file(&self, node: &FileNode) -> Result<(), TransferError> {
+        let _reserved = self.budget.reserve(node.size).await?;
+        let (root, path) = (self.local_root.clone(), node.path.clone());
+        let shown = policy::shown(&self.local.join(&node.path));
+        let opened = run_blocking({
+            let shown = shown.clone();
+            move || {
+                let (above, name) = tree::split_below(&path);
+                let directory = root
+                    .descend(tree::components(above))
+                    .map_err(|error| Refusal::Error(TransferError::io(&shown, &error)))?;
+                Source::open(directory, name.into(), shown)
+            }
+        });
+        let source = match opened.await? {
+            Ok(source) => source,
+            Err(Refusal::PrivateKey) => {
+                let skipped = format!("{shown:?}: a private key");
+                self.context.report.add_skipped(&skipped);
                 return Ok(());
             }
-            let size = u64::try_from(stat.st_size).unwrap_or_default();
-            found.tree.files.push(FileNode { path, size });
-        }
-        FileType::Symlink => {
-            let text = directory.read_link(OsStr::new(name)).map_err(failed)?;
-            match text.into_string() {
-                Ok(text) => found.tree.links.push(LinkNode { path, text }),
-                Err(_) => {
-                    let what = format!("{shown:?}: what the link holds is not UTF-8");
-                    found.skipped.push(what);
-                }
+            Err(Refusal::Error(error)) => return Err(error),
+        };
+        let target = self.resolve_target(&node.path).await?;
+        copy_file(self.context, source, &target, None).await
+    }
+
+    async fn copy_link(&self, node: &LinkNode) -> Result<(), TransferError> {
+        let target = self.resolve_target(&node.path).await?;
+        let temporary = names::join(&target.directory, &names::temporary(&target.name));
+        let (sftp, temp_files) = (self.sftp(), &self.context.temp_files);
+        temp_files.register(&temporary);
+        let making = async { sftp.make_link(&temporary, &node.text).await?.done().await };
+        if let Err(error) = making.await {
+            if matches!(error, SftpError::Status(_)) {
+                temp_files.unregister(&temporary);
             }
+            return Err(explain(sftp, &target.path, error, 0).await);
         }
-        _ => found.skipped.push(format!("{shown:?}: a special file")),
+        let committer = Committer::new(self.context);
+        committer.commit(&temporary, &target.path).await?;
+        self.context.report.progress.add_file();
+        Ok(())
     }
-    Ok(())
-}
 
-/// Makes what is missing, level by level. Gives what was made, with the root as the empty path.
-async fn make_directories(
-    context: &Context,
-    remote: &str,
-    tree: &Tree,
-) -> Result<Vec<DirectoryNode>, TransferError> {
-    let mut made = Vec::new();
-    match remote::look(context, remote).await? {
-        Some(there) if file_kind(&there) == FileKind::Directory => {}
-        Some(_) => {
-            let reason = "a file is in the way of the directory";
-            return Err(TransferError::remote(remote, reason));
+    /// The target of an entry. Without `overwrite`, existing targets are refused; with `overwrite`, obstacles fail the
+    /// final rename.
+    async fn resolve_target(&self, path: &str) -> Result<Target, TransferError> {
+        let (above, name) = tree::split_below(path);
+        let directory = if above.is_empty() {
+            self.remote.clone()
+        } else {
+            names::join(&self.remote, above)
+        };
+        let path = names::join(&directory, name);
+        if !self.context.spec.overwrite && self.sftp().link_stat(&path).await.is_ok() {
+            return Err(exists_already(&path));
         }
-        None => remote::make_directories(context, remote).await?,
+        Ok(Target {
+            name: name.to_owned(),
+            directory,
+            path,
+        })
     }
-    let mut directories: Vec<&DirectoryNode> = tree.directories.iter().collect();
-    let depth = |node: &&DirectoryNode| node.path.bytes().filter(|byte| *byte == b'/').count();
-    directories.sort_by_key(depth);
-    for level in directories.chunk_by(|a, b| depth(a) == depth(b)) {
-        let making = stream::iter(level.iter().map(Ok));
-        let new = std::sync::Mutex::new(Vec::new());
-        making
-            .try_for_each_concurrent(limits::SFTP_REQUESTS_MAX, |node| {
-                make_directory(context, remote, node, &new)
-            })
-            .await?;
-        made.extend(new.into_inner().unwrap_or_default());
-    }
-    Ok(made)
-}
 
-async fn make_directory(
-    context: &Context,
-    remote: &str,
-    node: &DirectoryNode,
-    made: &std::sync::Mutex<Vec<DirectoryNode>>,
-) -> Result<(), TransferError> {
-    let path = names::join(remote, &node.path);
-    let making = async {
-        let pending = context.sftp.make_directory(&path, MODE_WHILE_FILLED);
-        pending.await?.done().await
-    };
-    match making.await {
-        Ok(()) => {
-            context.progress.add_directory();
-            lock(made).push(node.clone());
-            Ok(())
-        }
-        Err(error @ SftpError::Status(_)) => match context.sftp.link_stat(&path).await {
-            Ok(there) if file_kind(&there) == FileKind::Directory => Ok(()),
-            // A link could lead out of the target.
-            Ok(_) => Err(TransferError::remote(
-                &path,
-                "a file or a symbolic link is in the way of a directory, and links are not followed",
-            )),
-            Err(_) => Err(remote::explain(context, &path, error, 0).await),
-        },
-        Err(error) => Err(TransferError::sftp(&path, error)),
-    }
-}
-
-async fn file(
-    context: &Context,
-    root: &Dir,
-    base: &Path,
-    remote: &str,
-    node: &FileNode,
-    budget: &Budget,
-) -> Result<(), TransferError> {
-    let _room = budget.take(node.size).await?;
-    let (root, path) = (root.clone(), node.path.clone());
-    let shown = policy::shown(&base.join(&node.path));
-    let opened = blocking(move || {
-        let (above, name) = tree::parts(&path);
-        let steps = above.split('/').filter(|name| !name.is_empty());
-        let directory = root
-            .descend(steps)
-            .map_err(|error| Refused::Error(TransferError::io(&shown, &error)))?;
-        Source::open(directory, name.into(), shown)
-    });
-    let source = match opened.await? {
-        Ok(source) => source,
-        Err(Refused::Key) => {
-            let shown = policy::shown(&base.join(&node.path));
-            context.skip(format!("{shown:?}: a private key"));
-            return Ok(());
-        }
-        Err(Refused::Error(error)) => return Err(error),
-    };
-    let target = target(context, remote, &node.path).await?;
-    file::file(context, source, &target, None).await
-}
-
-/// The place of a file below the root. With `overwrite` the rename itself tells what is in the way.
-async fn target(context: &Context, remote: &str, path: &str) -> Result<Target, TransferError> {
-    let (above, name) = tree::parts(path);
-    let directory = if above.is_empty() {
-        remote.to_owned()
-    } else {
-        names::join(remote, above)
-    };
-    let path = names::join(&directory, name);
-    let mut exists = false;
-    if !context.spec.overwrite {
-        exists = context.sftp.link_stat(&path).await.is_ok();
-    }
-    if exists {
-        return Err(remote::exists_already(&path));
-    }
-    Ok(Target {
-        name: name.to_owned(),
-        directory,
-        path,
-    })
-}
-
-async fn link(context: &Context, remote: &str, node: &LinkNode) -> Result<(), TransferError> {
-    let target = target(context, remote, &node.path).await?;
-    let temporary = names::join(&target.directory, &names::temporary(&target.name));
-    context.register(&temporary);
-    let made = async {
-        context
-            .sftp
-            .make_link(&temporary, &node.text)
-            .await?
-            .done()
+    async fn set_directory_metadata(&self, made: &[DirectoryNode]) -> Result<(), TransferError> {
+        // Collected first: the compiler does not accept a stream of borrowing closures here.
+        let settings: Vec<_> = made.iter().map(|node| self.set_metadata(node)).collect();
+        // Sent in order, and a server processes requests in order.
+        stream::iter(settings)
+            .buffered(limits::SFTP_REQUESTS_MAX)
+            .try_collect()
             .await
-    };
-    if let Err(error) = made.await {
-        if matches!(error, SftpError::Status(_)) {
-            context.unregister(&temporary);
-        }
-        return Err(remote::explain(context, &target.path, error, 0).await);
     }
-    remote::commit(context, &temporary, &target.path).await?;
-    context.progress.add_file();
-    Ok(())
-}
 
-/// Modes and times, as those of the sources.
-async fn close_directories(
-    context: &Context,
-    remote: &str,
-    made: &[DirectoryNode],
-) -> Result<(), TransferError> {
-    // Collected first: the compiler cannot see through a stream of borrowing closures.
-    let settings: Vec<_> = made
-        .iter()
-        .map(|node| close_directory(context, remote, node))
-        .collect();
-    // Sent in their order, and a server works in that order.
-    stream::iter(settings)
-        .buffered(limits::SFTP_REQUESTS_MAX)
-        .try_collect()
-        .await
-}
-
-async fn close_directory(
-    context: &Context,
-    remote: &str,
-    node: &DirectoryNode,
-) -> Result<(), TransferError> {
-    let Some(meta) = node.meta else { return Ok(()) };
-    let path = names::join(remote, &node.path);
-    let to = finish::directory_attributes(meta.mode & 0o777, meta);
-    let set = async { context.sftp.set_attributes(&path, to).await?.done().await };
-    match set.await {
-        Ok(()) => Ok(()),
-        Err(SftpError::Status(_)) => {
-            context.note("the host did not take the mode or the times of a directory".into());
-            Ok(())
+    async fn set_metadata(&self, node: &DirectoryNode) -> Result<(), TransferError> {
+        let Some(metadata) = node.metadata else {
+            return Ok(());
+        };
+        let path = names::join(&self.remote, &node.path);
+        let attributes = directory_attributes(metadata.mode & 0o777, metadata);
+        let sftp = self.sftp();
+        let setting = async { sftp.set_attributes(&path, attributes).await?.done().await };
+        match setting.await {
+            Ok(()) => Ok(()),
+            Err(SftpError::Status(_)) => {
+                let note = "the host did not take the mode or the times of a directory";
+                self.context.report.add_note(note);
+                Ok(())
+            }
+            Err(error) => Err(TransferError::sftp(&path, error)),
         }
-        Err(error) => Err(TransferError::sftp(&path, error)),
     }
 }
