@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::World;
 use testkit::temp_user::TempUser;
+use testkit::world::World;
 use testkit::{readable_directory, run, set_mode};
 
 fn pty() -> Value {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::World;
 use testkit::eventually;
+use testkit::world::World;
 
 #[tokio::test]
 async fn an_exit_status_is_told_as_often_as_asked() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{World, poll, timed};
 use testkit::eventually;
+use testkit::world::{World, poll, timed};
 
 /// Prints a line, and another one when it is told to.
 const TWO_LINES: &str = "echo first; read line; echo \"second $line\"";

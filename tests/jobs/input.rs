@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{World, poll, timed};
 use testkit::eventually;
+use testkit::world::{World, poll, timed};
 
 const INTERACTIVE: fn() -> serde_json::Value = || json!({"interactive": true});
 

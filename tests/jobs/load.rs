@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::world::{World, timed};
 use testkit::eventually;
+use testkit::world::{World, timed};
 
 /// How long the flood lasts.
 const FLOOD: Duration = Duration::from_secs(15);

@@ -21,4 +21,3 @@ mod output;
 mod pages;
 mod prompts;
 mod terminal;
-mod world;

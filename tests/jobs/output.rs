@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{World, poll, timed};
+use testkit::world::{World, poll, timed};
 
 /// Prints what it is told: `o` lines on stdout, `e` lines on stderr.
 const ECHO: &str =

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::world::World;
+use testkit::world::World;
 
 /// The most that one page may hold.
 const PAGE_MAX: u64 = 262_144;

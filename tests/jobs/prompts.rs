@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, poll, timed};
+use testkit::world::{World, poll, timed};
 
 const HINT: &str = "seems to wait for input";
 

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World, poll};
 use testkit::eventually;
 use testkit::temp_user::TempUser;
+use testkit::world::{Answer, World, poll};
 
 fn pty() -> Value {
     json!({"pty": true})

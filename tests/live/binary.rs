@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::binary_client::{Server, blocks, first};
 use crate::world::{assert_says, nothing_left, processes};
+use testkit::client::{Client, blocks};
 use testkit::sshd::Sshd;
 use testkit::{eventually, readable_directory, run, set_mode};
 
@@ -19,12 +19,33 @@ fn pair(stream: &str, text: &str) -> (String, String) {
     (stream.to_owned(), text.to_owned())
 }
 
+/// A server with this configuration, home directory and further variables.
+async fn start(config: &Path, home: &Path, variables: &[(&str, &Path)]) -> Client {
+    let mut builder = Client::builder().ssh_config(config);
+    for (name, path) in [("HOME", home)].iter().chain(variables) {
+        builder = builder.env(name, path.to_str().unwrap());
+    }
+    let mut client = builder.start();
+    client.initialize().await;
+    client
+}
+
+/// Connects to the configured host `test`, which has to succeed.
+async fn connect(client: &mut Client) -> Value {
+    client.succeed("ssh_connect", json!({"host": "test"})).await
+}
+
+/// The first text of a result.
+fn first(result: &Value) -> String {
+    blocks(result).swap_remove(0).1
+}
+
 #[tokio::test]
 async fn what_a_host_prints_is_shown_and_cannot_act() {
     let sshd = Sshd::start_default().await;
     let home = readable_directory();
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
-    server.connect().await;
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
+    connect(&mut server).await;
     let line =
         r"printf 'a\000b\033[2J\r\tc\377 \303\244 \342\200\256'; printf 'no newline' >&2; exit 3";
     let result = server.call("ssh_exec", json!({"command": line})).await;
@@ -67,7 +88,7 @@ async fn what_a_host_prints_is_shown_and_cannot_act() {
     assert_eq!(missing["_meta"][ERROR]["fate"], json!("notSent"));
     // A lost connection is a result of the command, and an error.
     let lost = server
-        .start_call(
+        .begin_call(
             "ssh_exec",
             json!({"command": "echo begun; exec sleep 1000"}),
         )
@@ -77,7 +98,7 @@ async fn what_a_host_prints_is_shown_and_cannot_act() {
     })
     .await;
     sshd.kill_sessions().await;
-    let lost = server.answer(lost).await;
+    let lost = server.result(&lost).await;
     assert_says(
         &first(&lost),
         &["connection lost after", "unknown", "not run again"],
@@ -86,17 +107,17 @@ async fn what_a_host_prints_is_shown_and_cannot_act() {
     assert_eq!(lost["isError"], json!(true));
     assert_eq!(lost["_meta"][RESULT]["outcome"], json!("connectionLost"));
     assert_eq!(lost["_meta"][ERROR]["fate"], json!("unknown"));
-    assert!(server.end().await.success());
+    assert!(server.finish().await.status.success());
 }
 
 #[tokio::test]
 async fn a_cancelled_call_is_not_answered_and_its_command_ends() {
     let sshd = Sshd::start_default().await;
     let home = readable_directory();
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
-    server.connect().await;
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
+    connect(&mut server).await;
     let id = server
-        .start_call("ssh_exec", json!({"command": "sleep 1000"}))
+        .begin_call("ssh_exec", json!({"command": "sleep 1000"}))
         .await;
     eventually("the command to begin", || {
         processes(&sshd, "sleep 1000").len() == 1
@@ -105,7 +126,9 @@ async fn a_cancelled_call_is_not_answered_and_its_command_ends() {
     let reason = json!({"requestId": id, "reason": "test"});
     server.notify("notifications/cancelled", reason).await;
     nothing_left(&sshd).await;
-    assert!(!server.has_answered(id).await);
+    // An answer to a later call would come behind one to this call.
+    server.call("ssh_sessions", json!({})).await;
+    assert!(!server.has_answered(&id));
     let next = server
         .call("ssh_exec", json!({"command": "echo next"}))
         .await;
@@ -116,15 +139,15 @@ async fn a_cancelled_call_is_not_answered_and_its_command_ends() {
 async fn the_end_of_the_input_ends_the_commands_on_the_host() {
     let sshd = Sshd::start_default().await;
     let home = readable_directory();
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
-    server.connect().await;
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
+    connect(&mut server).await;
     for line in [
         "sleep 1000",
         "sleep 1001",
         "trap '' INT TERM; while :; do sleep 0.1002; done",
     ] {
         server
-            .start_call("ssh_exec", json!({"command": line}))
+            .begin_call("ssh_exec", json!({"command": line}))
             .await;
     }
     eventually("the commands to begin", || {
@@ -133,7 +156,7 @@ async fn the_end_of_the_input_ends_the_commands_on_the_host() {
     .await;
     let children = testkit::processes::descendants(&[server.process()]);
     let begun = Instant::now();
-    let status = server.end().await;
+    let status = server.finish().await.status;
     assert!(status.success(), "{status}");
     assert!(
         begun.elapsed() < Duration::from_millis(1300),
@@ -170,16 +193,16 @@ async fn the_agent_of_the_environment_is_used() {
     );
     assert!(text.contains(&own), "{text}");
     fs::write(&config, text.replace(&own, "IdentityFile none\n")).unwrap();
-    let mut server = Server::start(&config, home.path(), &[("SSH_AUTH_SOCK", &socket)]).await;
-    let report = server.connect().await;
+    let mut server = start(&config, home.path(), &[("SSH_AUTH_SOCK", &socket)]).await;
+    let report = connect(&mut server).await;
     assert_eq!(
         report["structuredContent"]["auth"],
         json!("agent"),
         "{report}"
     );
-    assert!(server.end().await.success());
+    assert!(server.finish().await.status.success());
     // Without it there is nothing to offer, which is told.
-    let mut server = Server::start(&config, home.path(), &[("XDG_RUNTIME_DIR", home.path())]).await;
+    let mut server = start(&config, home.path(), &[("XDG_RUNTIME_DIR", home.path())]).await;
     let result = server.call("ssh_connect", json!({"host": "test"})).await;
     assert_eq!(
         result["_meta"][ERROR]["code"],
@@ -193,15 +216,15 @@ async fn the_agent_of_the_environment_is_used() {
 async fn a_home_that_cannot_be_written_is_told_and_costs_nothing_else() {
     let sshd = Sshd::start_default().await;
     // Read-only for everybody, root included.
-    let mut server = Server::start(&sshd.ssh_config(), Path::new("/proc"), &[]).await;
-    let report = server.connect().await;
+    let mut server = start(&sshd.ssh_config(), Path::new("/proc"), &[]).await;
+    let report = connect(&mut server).await;
     let text = first(&report);
     assert_says(&text, &["not saved", "/proc"]);
     let result = server
         .call("ssh_exec", json!({"command": "echo works"}))
         .await;
     assert_eq!(blocks(&result)[1], pair("stdout", "works\n"));
-    assert!(server.end().await.success());
+    assert!(server.finish().await.status.success());
 }
 
 #[tokio::test]
@@ -209,10 +232,10 @@ async fn sessions_of_an_earlier_process_are_there() {
     let sshd = Sshd::start_default().await;
     let home = readable_directory();
     set_mode(home.path(), 0o700);
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
-    server.connect().await;
-    assert!(server.end().await.success());
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
+    connect(&mut server).await;
+    assert!(server.finish().await.status.success());
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
     let result = server
         .call("ssh_exec", json!({"command": "echo again"}))
         .await;
@@ -221,7 +244,7 @@ async fn sessions_of_an_earlier_process_are_there() {
 }
 
 /// Peak and present memory of a process, in KiB.
-fn memory(server: &Server) -> (u64, u64) {
+fn memory(server: &Client) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process().pid)).unwrap();
     let field = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -234,8 +257,8 @@ fn memory(server: &Server) -> (u64, u64) {
 async fn much_output_grows_the_process_little() {
     let sshd = Sshd::start_default().await;
     let home = readable_directory();
-    let mut server = Server::start(&sshd.ssh_config(), home.path(), &[]).await;
-    server.connect().await;
+    let mut server = start(&sshd.ssh_config(), home.path(), &[]).await;
+    connect(&mut server).await;
     for line in ["true", "head -c 100000 /dev/zero"] {
         server.call("ssh_exec", json!({"command": line})).await;
     }

@@ -15,7 +15,6 @@ mod world;
 mod agent;
 mod bad_input;
 mod binary;
-mod binary_client;
 mod bulk;
 mod dead_peers;
 mod end_many;

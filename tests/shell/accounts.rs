@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, shell, shell_with};
-use crate::world::{World, timed};
 use testkit::sshd::Sshd;
 use testkit::temp_user::TempUser;
+use testkit::world::{World, timed};
 
 /// What a shell has to do under any login shell.
 async fn works_under(name: &str) {

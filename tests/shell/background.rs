@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, shell, stream};
-use crate::world::{Answer, World, poll, timed};
+use testkit::world::{Answer, World, poll, timed};
 
 const BACKGROUND_META: &str = "mcp-ssh-sessions/background";
 

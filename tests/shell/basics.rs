@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, shell, shell_with};
-use crate::world::World;
+use testkit::world::World;
 
 #[tokio::test]
 async fn everything_lasts_from_command_to_command() {

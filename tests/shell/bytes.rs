@@ -6,7 +6,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use crate::support::{assert_ran, shell, shell_with, stream};
-use crate::world::World;
+use testkit::world::World;
 
 /// Outputs of one run of the property.
 const OUTPUTS: usize = 150;
@@ -129,7 +129,7 @@ async fn a_gigabyte_of_output_takes_no_memory() {
         .expect("it takes a while")
         .to_owned();
     let mut most = 0;
-    let end = crate::world::poll("the end", async || {
+    let end = testkit::world::poll("the end", async || {
         most = most.max(world.server.resident_bytes());
         let look = json!({"offsetBytes": i64::MAX});
         let answer = world.output(&job, look).await;

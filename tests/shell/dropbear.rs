@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, shell, shell_with};
-use crate::world::World;
 use testkit::processes::{self, Process};
 use testkit::sshd::Sshd;
 use testkit::temp_user::TempUser;
+use testkit::world::World;
 use testkit::{eventually, readable_directory, run, set_mode};
 
 /// A running dropbear; dropping it ends its sessions too.

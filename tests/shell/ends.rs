@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, shell, shell_with};
-use crate::world::World;
+use testkit::world::World;
 
 const STATE: &str = "mkdir -p \"$HOME/a 'b'\"; cd \"$HOME/a 'b'\"; umask 027; export A=$'it\\'s\\n\"x\" $y \\\\ \\001'; \
                      B=unexported; f() { :; }; unset LANG_X; export EMPTY=";
@@ -101,7 +101,7 @@ async fn a_shell_that_dies_between_two_commands_is_replaced() {
     let command = format!("kill -9 {}", pid.trim());
     let killed = world.call("ssh_exec", json!({"command": command})).await;
     assert_eq!(killed.meta("exitCode"), 0);
-    let next = crate::world::poll("the new shell", async || {
+    let next = testkit::world::poll("the new shell", async || {
         let answer = shell(&world, "pwd").await;
         (answer.meta("shellRestarted") == true).then_some(answer)
     })

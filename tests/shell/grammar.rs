@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use crate::support::{shell_with, stream};
-use crate::world::World;
+use testkit::world::World;
 
 /// Scripts of one run, the same ones each time.
 const SCRIPTS: usize = 300;

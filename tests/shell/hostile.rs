@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{begin, stream};
-use crate::world::{Answer, World, timed};
+use testkit::world::{Answer, World, timed};
 
 /// What has to become of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, begin, shell, shell_with};
-use crate::world::{Answer, World};
 use testkit::eventually;
+use testkit::world::{Answer, World};
 
 /// A directory, an exported variable and one that is not. The shell tells of them right behind the answer; by the
 /// end of another command that is here.

@@ -11,10 +11,6 @@
     reason = "a setup that fails is a test that fails"
 )]
 
-#[allow(dead_code, unused_imports, reason = "the jobs' own tests use the rest")]
-#[path = "../jobs/world.rs"]
-mod world;
-
 mod accounts;
 mod background;
 mod basics;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, begin, shell, shell_with};
-use crate::world::{World, timed};
 use testkit::eventually;
+use testkit::world::{World, timed};
 
 /// Commands that run for ever, and the last signal that each takes.
 const ENDLESS: &[(&str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Pending, World};
+use testkit::world::{Answer, Pending, World};
 
 /// A command in the shell of the default session.
 pub(crate) async fn shell(world: &World, command: &str) -> Answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{assert_ran, assert_says, begin, shell, shell_with};
-use crate::world::{World, timed};
+use testkit::world::{World, timed};
 
 #[tokio::test]
 async fn a_long_command_goes_on_as_a_job_and_the_shell_is_busy() {

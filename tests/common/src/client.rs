@@ -21,7 +21,7 @@ use super::processes::Process;
 use super::{binary, bounded};
 
 pub use home::Home;
-pub use results::{error_code, modern, stream, text};
+pub use results::{blocks, error_code, modern, stream, text};
 
 /// The last protocol version with a handshake that this client asks for.
 pub const LEGACY_VERSION: &str = "2025-06-18";
@@ -233,6 +233,11 @@ impl Client {
             let message = self.next().await;
             assert!(message.is_some(), "no answer to {id} before the end");
         }
+    }
+
+    /// Whether an answer to the request has been read.
+    pub fn has_answered(&self, id: &Value) -> bool {
+        self.seen.iter().any(|message| is_answer(message, id))
     }
 
     /// The result of a call; panics when it is a protocol error.

@@ -16,6 +16,7 @@ pub mod raw_client;
 pub mod ssh_server;
 pub mod sshd;
 pub mod temp_user;
+pub mod world;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

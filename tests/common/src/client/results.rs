@@ -39,3 +39,18 @@ pub fn error_code(result: &Value) -> &str {
         .as_str()
         .unwrap_or_else(|| panic!("no code: {result}"))
 }
+
+/// The text blocks of a result with the stream that each belongs to.
+pub fn blocks(result: &Value) -> Vec<(String, String)> {
+    let content = result["content"].as_array().expect("content");
+    let block = |block: &Value| {
+        let stream = block["_meta"]["mcp-ssh-sessions/stream"]
+            .as_str()
+            .unwrap_or_default();
+        (
+            stream.to_owned(),
+            block["text"].as_str().expect("text").to_owned(),
+        )
+    };
+    content.iter().map(block).collect()
+}
