@@ -4,11 +4,11 @@
 //! these two, and `-- --server FILE` another build of the server. The table goes to stdout. A missed target is a result and exits 0; only a
 //! command that fails exits with an error.
 //!
-//! What cargo builds for a benchmark has the features of the dev-dependencies, such as tokio's test clock. For
-//! numbers to publish give it the file that users get: `cargo build --release`, a copy of that, `--server`.
+//! cargo builds a benchmark with the features of the dev-dependencies, such as tokio's test clock. For
+//! numbers to publish pass the file that users get: `cargo build --release`, a copy of that, `--server`.
 //!
 //! Both sides use the same key exchange, cipher and keys, and take turns, so that whatever else the machine
-//! does falls on both. Our side is timed where its user sees it: from the write of the JSON-RPC request to the
+//! does falls on both. Our side is timed at its user's end: from the write of the JSON-RPC request to the
 //! last byte of its answer.
 
 mod support;
@@ -21,7 +21,7 @@ use support::lab::Lab;
 use support::table::{self, Row};
 use support::{Measured, connect, daemon, exec, memory, output, shell, start, transfer};
 
-/// What cargo passes to a benchmark; without it this is `cargo test --all-targets`.
+/// Argument of cargo for a benchmark; without the flag this is `cargo test --all-targets`.
 const BENCH_FLAG: &str = "--bench";
 /// A bad argument.
 const EXIT_USAGE: u8 = 2;
@@ -107,7 +107,7 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-/// What the arguments ask for.
+/// Arguments of a run.
 struct Options {
     server: PathBuf,
     groups: Vec<&'static Group>,

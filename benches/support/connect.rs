@@ -12,7 +12,7 @@ const ROUNDS: usize = 40;
 /// Rounds before the first that counts.
 const WARM_UP: usize = 2;
 
-/// On loopback, with a new session in a running server against a new `ssh`: what either user waits for.
+/// On loopback, a new session in a running server against a new `ssh`: the wait of either user.
 pub(crate) fn loopback(lab: &mut Lab) -> Measured<Vec<Row>> {
     let mut server = Server::start(lab)?;
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());

@@ -25,7 +25,7 @@ const CLIENTS: usize = 200;
 /// Calls that each client has in flight at once, each on a connection of its own.
 const CALLS: usize = 10;
 
-/// A running daemon; dropping it kills it.
+/// A running daemon; dropping this kills the process.
 struct Daemon {
     child: Child,
     address: String,
@@ -64,7 +64,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended by itself, which shows in the measurement.
+        // The daemon may have ended by itself, which shows in the measurement.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

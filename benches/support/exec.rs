@@ -78,7 +78,7 @@ fn alternate(
     let mut server = Server::start(lab)?;
     server.call("ssh_connect", json!({"host": host}))?;
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
-    // What is only done once is done now.
+    // Work that is done once is done now.
     server.timed(tool, json!({"session": host, "command": command}))?;
     lab::timed(lab.ssh_multiplexed(host, command)?)?;
     for _ in 0..turns.turns {

@@ -1,4 +1,4 @@
-//! What both sides share: one sshd, one configuration, a link of 50 ms, and the `ssh` to compare with.
+//! The setup of both sides: one sshd, one configuration, a link of 50 ms, and the `ssh` to compare with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,11 +30,11 @@ const CIPHER: &str = "aes128-gcm@openssh.com";
 const KEX: &str = "curve25519-sha256";
 /// No limit of sshd's is to be measured, and no log that only tests read (its start needs level INFO).
 const SSHD_CONFIG: &str = "LogLevel INFO\nMaxStartups 500\nMaxSessions 500";
-/// bash reads ~/.bashrc for every command from sshd unless it believes to be an inner shell. What a user has
+/// bash reads ~/.bashrc for every command from sshd unless SHLVL marks an inner shell. The commands of a user
 /// in there may take many times as long as all that is measured here, on both sides alike.
 const INNER_SHELL: &str = "SHLVL=1";
 
-/// The fixture of a run; dropping it ends every process that it has started.
+/// The fixture of a run; dropping this ends every process of the fixture.
 #[derive(Debug)]
 pub(crate) struct Lab {
     /// First, because fields are dropped in order: masters end before their server.
@@ -144,7 +144,7 @@ impl Lab {
         Ok(master)
     }
 
-    /// What the numbers depend on, in one line.
+    /// The conditions of the numbers, in one line.
     pub(crate) fn machine(&self) -> Measured<String> {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info.lines().find(|line| line.starts_with("model name"));
@@ -162,7 +162,7 @@ impl Lab {
     }
 }
 
-/// `ssh -M`; dropping it ends it.
+/// `ssh -M`; dropping this ends the process.
 #[derive(Debug)]
 struct Master {
     host: String,
@@ -171,7 +171,7 @@ struct Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what is wanted.
+        // The process may have ended by itself, as intended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

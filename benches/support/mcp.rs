@@ -21,7 +21,7 @@ const PROTOCOL_VERSION: &str = "2025-06-18";
 /// Where a command's result stands for programs.
 pub(crate) const COMMAND_META: &str = "mcp-ssh-sessions/result";
 
-/// A running server; dropping it kills it.
+/// A running server; dropping this kills the process.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -30,12 +30,12 @@ pub(crate) struct Server {
     last_id: u64,
     /// Answers that came while another one was waited for.
     early: HashMap<u64, Value>,
-    /// Its home, with the store in it.
+    /// Home directory of the server, with the store.
     _home: TempDir,
 }
 
 impl Server {
-    /// Starts the binary with a home and a store of its own; nothing is said to it yet.
+    /// Starts the binary with a home and a store of its own; no message is sent yet.
     pub(crate) fn spawn(lab: &Lab) -> Measured<Self> {
         let home = tempfile::tempdir()?;
         let mut child = Command::new(lab.server())
@@ -62,7 +62,7 @@ impl Server {
         })
     }
 
-    /// Starts it and goes through what every client begins with.
+    /// Starts the server and sends the opening of every client.
     pub(crate) fn start(lab: &Lab) -> Measured<Self> {
         let mut server = Self::spawn(lab)?;
         server.open()?;
@@ -101,7 +101,7 @@ impl Server {
         self.timed("ssh_exec", arguments)
     }
 
-    /// Sends a call without waiting for it.
+    /// Sends a call without waiting for the answer.
     pub(crate) fn begin(&mut self, tool: &str, arguments: Value) -> Measured<u64> {
         self.request("tools/call", json!({"name": tool, "arguments": arguments}))
     }
@@ -175,7 +175,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what is wanted.
+        // The server may have ended by itself, as intended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

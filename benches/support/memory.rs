@@ -12,13 +12,13 @@ use super::table::{Row, Target};
 const SESSIONS: u64 = 100;
 /// Sessions before those that are counted: they bring in the code and the buffers that all of them share.
 const FIRST_SESSIONS: u64 = 5;
-/// Time for what a connect leaves to be done in the background: the spare channel, threads that end.
+/// Time for the background work of a connect: the spare channel, threads that end.
 const SETTLE: Duration = Duration::from_secs(1);
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 const KILOBYTE: f64 = 1024.0;
 
-/// The server at rest, and what each idle session adds.
+/// Memory of the server at rest, and of each idle session.
 pub(crate) fn idle(lab: &mut Lab) -> Measured<Vec<Row>> {
     let mut server = Server::start(lab)?;
     lab.pause(SETTLE);

@@ -1,4 +1,4 @@
-//! What the rows of the table are made with, and the rows themselves.
+//! The measurements, and the rows of the table.
 
 pub(crate) mod lab;
 pub(crate) mod mcp;
@@ -14,5 +14,5 @@ pub(crate) mod shell;
 pub(crate) mod start;
 pub(crate) mod transfer;
 
-/// A measurement, or why it could not be made. Nothing handles these errors but the one who reads them.
+/// A measurement, or the reason why there is none. Only the reader of the report handles these errors.
 pub(crate) type Measured<T> = Result<T, Box<dyn std::error::Error>>;

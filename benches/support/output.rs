@@ -1,4 +1,4 @@
-//! A command that prints 64 MB: what it costs in memory, and what it does to the other sessions.
+//! A command that prints 64 MB: its cost in memory, and its effect on the other sessions.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

@@ -6,10 +6,10 @@ use std::fmt;
 pub(crate) const HEAD: &str = "| work | ours | OpenSSH | ratio | target | met |\n\
                                | --- | --- | --- | --- | --- | --- |";
 
-/// One line of it.
+/// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What is measured, and how where that matters.
+    /// The measured operation, and its conditions where they matter.
     pub(crate) work: String,
     /// Our measurement.
     pub(crate) ours: String,
@@ -17,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) theirs: Option<String>,
     /// Ours as a multiple of theirs.
     pub(crate) ratio: Option<f64>,
-    /// What it is held against.
+    /// The reference.
     pub(crate) target: Target,
 }
 
@@ -28,9 +28,9 @@ pub(crate) struct Target {
     pub(crate) measured: f64,
     /// Its bound.
     pub(crate) bound: f64,
-    /// What is larger is better.
+    /// Larger is better.
     pub(crate) larger_is_better: bool,
-    /// What both are in: `×`, `ms`, `KB`.
+    /// Unit of both numbers: `×`, `ms`, `KB`.
     pub(crate) unit: &'static str,
 }
 

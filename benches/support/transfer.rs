@@ -20,7 +20,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 const ROUNDS: usize = 8;
 /// Files of the tree.
 const TREE_FILES: usize = 2000;
-/// Those that `sftp -r` is timed with: all of them take it minutes, at the same rate.
+/// Files that `sftp -r` is timed with: all of them would take minutes, at the same rate.
 const SFTP_TREE_FILES: usize = 200;
 const TREE_FILE_BYTES: usize = 4096;
 
@@ -81,7 +81,7 @@ fn large(
             // Who comes first changes, for each leaves caches and free memory to the other.
             for ours_now in [round % 2 == 0, round % 2 == 1] {
                 let copy = directory.path().join("copy.bin");
-                // Nobody pays for what the other one left to be written.
+                // Neither side pays for data that the other left to be written.
                 rustix::fs::sync();
                 if ours_now {
                     ours.push(ours_once(&mut server, up, &source, &copy)?);
@@ -194,7 +194,7 @@ fn sftp(lab: &Lab, host: &str, line: &str) -> Measured<Duration> {
     timed(sftp)
 }
 
-/// What a run of `sftp` takes that copies nothing.
+/// Time of a run of `sftp` that copies nothing.
 fn empty_run(lab: &Lab, host: &str) -> Measured<Duration> {
     let mut runs = Samples::default();
     for _ in 0..3 {
@@ -230,7 +230,7 @@ fn hash(path: &Path) -> Measured<Vec<u8>> {
     Ok(hasher.finalize().to_vec())
 }
 
-/// What arrived has to be what was sent; it is removed then.
+/// Asserts that the arrived bytes are the sent bytes, and removes the file.
 fn check(copy: &Path, expected: &[u8]) -> Measured<()> {
     if hash(copy)? != expected {
         return Err(format!("{} is another file", copy.display()).into());

@@ -1,5 +1,5 @@
 //! The official SDKs, Python and TypeScript, old and new, drive the binary over its three
-//! transports: what their users will see.
+//! transports, as their users will.
 //!
 //! `scripts/test` installs them below `target`; a missing one is a failure, not a test that is skipped.
 
@@ -28,7 +28,7 @@ use testkit::{eventually, processes, set_mode};
 const LATEST_LEGACY_VERSION: &str = "2025-11-25";
 /// A whole run of an SDK, with the start of its interpreter on a loaded machine.
 const DRIVE_LIMIT: Duration = Duration::from_secs(60);
-/// After this time an SDK no longer waits for the server that it has left and kills it.
+/// After this time an SDK kills a server that was left and has not ended.
 const CLOSE_LIMIT_MS: u64 = 2000;
 
 /// A directory of the test's drivers.
@@ -37,7 +37,7 @@ fn drivers(language: &str) -> PathBuf {
     root.join("tests/clients").join(language)
 }
 
-/// What `scripts/test` has installed, or the place that a variable names.
+/// The directory that `scripts/test` has installed, or the place that a variable names.
 fn installed(variable: &str, place: &str, file: &str) -> PathBuf {
     let default = || {
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,7 +53,7 @@ fn installed(variable: &str, place: &str, file: &str) -> PathBuf {
     directory
 }
 
-/// What an SDK drives: the binary, behind a script that keeps its exit status.
+/// The server that an SDK drives: the binary, behind a script that keeps the exit status.
 struct Served {
     host: Host,
     home: TempDir,
@@ -89,7 +89,7 @@ impl Served {
         std::fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// The variable by which the server and what it has started are found.
+    /// The variable by which the server and its children are found.
     fn marker(&self) -> String {
         format!("HOME={}", self.home.path().display())
     }
@@ -101,7 +101,7 @@ impl Served {
         self.run(program, &[arguments, &server].concat()).await
     }
 
-    /// Runs a driver and gives the line that it has printed.
+    /// Runs a driver and returns the line that the driver printed.
     async fn run(&self, program: &Path, arguments: &[&str]) -> Value {
         let mut command = Command::new(program);
         command

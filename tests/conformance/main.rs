@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use testkit::binary;
 use testkit::daemon::Daemon;
 
-/// A whole run of the suite; it takes some seconds.
+/// A whole run of the suite takes some seconds.
 const RUN_LIMIT: Duration = Duration::from_secs(240);
 
 fn target() -> PathBuf {
@@ -37,7 +37,7 @@ fn installed(path: PathBuf) -> PathBuf {
     path
 }
 
-/// A Node.js that is new enough, wherever the Python package has put it.
+/// A Node.js that is new enough, wherever the Python package has installed the program.
 fn node() -> PathBuf {
     let libraries = installed(target().join("nodejs/lib"));
     let mut versions = std::fs::read_dir(libraries).unwrap().flatten();
@@ -66,7 +66,7 @@ async fn run(script: &str, arguments: &[&str]) -> Output {
     output.expect("an end in time").expect("node starts")
 }
 
-/// Runs what a revision requires; with a baseline, exactly that may fail.
+/// Runs the checks that a revision requires; with a baseline, exactly the listed checks may fail.
 async fn conform(url: &str, revision: &str, baseline: bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("tests/conformance/baseline-{revision}.yml"));
@@ -82,7 +82,7 @@ async fn conform(url: &str, revision: &str, baseline: bool) {
     let report = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}\n{errors}");
-    // It has run, and against this server.
+    // The suite has run, and against this server.
     assert!(report.contains("✓ tools-list"), "{report}");
     assert!(report.contains("✓ dns-rebinding-protection"), "{report}");
 }

@@ -1,4 +1,4 @@
-//! `demo`: each step does what it should, with and without an OpenSSH client, and nothing stays behind.
+//! `demo`: each step succeeds, with and without an OpenSSH client, and nothing stays behind.
 
 #![allow(
     clippy::unwrap_used,
@@ -69,7 +69,7 @@ impl Demo {
             .collect();
         assert!(names.is_empty(), "left behind: {names:?}");
         let path = self.place.path().to_str().unwrap();
-        // The last one may be a moment from its end: it was sent SIGKILL, and nobody waits for it.
+        // The last process may need a moment to end: SIGKILL was sent, and nobody waits for the end.
         eventually("every process to end", || {
             processes::with_environment_containing(path).is_empty()
         })
@@ -173,7 +173,7 @@ async fn a_step_that_fails_is_told_with_what_was_expected() {
 async fn an_interrupted_walk_leaves_nothing() {
     let programs = programs(&["sleep"]);
     let mut demo = Demo::new();
-    // A step that does not end, and that tells where it is.
+    // A step that does not end, and that prints its directory.
     let (wc, there) = (programs.path().join("wc"), programs.path().join("there"));
     script(&wc, &format!("echo > {}; exec sleep 1000", there.display()));
     demo.command.env("PATH", programs.path());

@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong is named with its fix, each step with a host is told, and nothing is changed.
+//! `doctor`: every problem is named with its fix, each step with a host is reported, and nothing is changed.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use testkit::{bounded, set_mode};
 use tokio::process::Command;
 
-/// What `doctor` said.
+/// Output of `doctor`.
 struct Said {
     text: String,
     code: Option<i32>,
@@ -129,7 +129,7 @@ impl Doctor {
         self
     }
 
-    /// Runs it, and asserts that the home directory is as it was.
+    /// Runs `doctor` and asserts that the home directory is unchanged.
     async fn examine(mut self, host: Option<&str>) -> Said {
         let before = snapshot(&self.home);
         self.command.args(host);
@@ -167,7 +167,7 @@ fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     files
 }
 
-/// A directory with nothing in it.
+/// An empty directory.
 fn empty_directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     set_mode(directory.path(), 0o755);

@@ -103,7 +103,7 @@ fn a_file_just_over_the_limit_is_refused_and_one_at_the_limit_is_read() {
 #[test]
 fn a_name_that_is_no_host_name_is_refused_before_anything_is_read_or_written() {
     let directory = tempfile::tempdir().unwrap();
-    // Reading this path is a refusal of another kind, writing to it creates it.
+    // Reading this path is a refusal of another kind, and writing creates the file.
     let unreadable = directory.path().to_owned();
     let missing = directory.path().join("known_hosts");
     let names = [

@@ -47,7 +47,7 @@ fn every_case_without_a_certificate_ends_as_it_must() {
     );
 }
 
-/// Runs one case and says what is wrong with its outcome.
+/// Runs one case and describes any difference.
 fn run(case: &Value) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
     let user = write_files(directory.path(), "user", &case["userKnownHosts"]);
@@ -109,7 +109,7 @@ fn file_content(file: &Value) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The policy of a case, the host-key algorithms it asks for, and whether their order was chosen.
+/// The policy of a case, the requested host-key algorithms, and whether their order was chosen.
 fn settings(
     case: &Value,
     user: &[PathBuf],
@@ -149,7 +149,7 @@ fn settings(
     (policy, algorithms.collect(), explicit)
 }
 
-/// What a server does with the client's list: the first algorithm that one of its keys can do (RFC 4253,
+/// The server's choice from the client's list: the first algorithm that one of its keys can do (RFC 4253,
 /// 7.1). Gives the algorithm and the key's name.
 fn negotiate(proposed: &[Algorithm], keys: &Value) -> (Algorithm, String) {
     let keys = keys.as_array().unwrap();
@@ -225,7 +225,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// An error that says what differs.
+/// An error that describes the difference.
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
     if found == expected {
         Ok(())

@@ -1,4 +1,4 @@
-//! What is written when a key is learned.
+//! Lines that learning a key writes.
 
 use crate::support::{judge, key, key_text, known_hosts, name, policy};
 use StrictHostKeyChecking::{AcceptNew, No, Yes};

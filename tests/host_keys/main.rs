@@ -1,7 +1,7 @@
-//! Host-key verification against what OpenSSH does, and against hostile files.
+//! Host-key verification compared with OpenSSH, and against hostile files.
 //!
 //! `golden`: the cases that were run with the real `ssh`. `rules`: the places where this program is
-//! stricter, one by one. `files`: whatever a configured path may lead to. `learning`: what is written.
+//! stricter, one by one. `files`: any file behind a configured path. `learning`: lines of learned keys.
 //! `processes`: several processes at once, and a disk that fills up.
 
 #![allow(

@@ -18,7 +18,7 @@ const THREADS: usize = 4;
 const ADDITIONS: usize = 125;
 /// Hosts that both processes learn, with different keys.
 const CONTESTED: usize = 20;
-/// What the other process writes for each contested host that it did not get.
+/// Written by the other process for each contested host that another process got.
 const LOST: &str = "lost ";
 
 /// A command that runs one ignored test of this binary.
@@ -29,7 +29,7 @@ fn this_binary(test: &str) -> Vec<std::ffi::OsString> {
     words
 }
 
-/// Starts a learning process and waits until it is ready.
+/// Starts a learning process and waits until the process is ready.
 fn start(file: &Path, key: &str) -> (Child, BufReader<std::process::ChildStdout>) {
     let words = this_binary("processes::learning_process");
     let mut child = Command::new(&words[0])
@@ -100,7 +100,7 @@ fn learning_process() {
     });
 }
 
-/// What one thread learns: its own hosts and, in the first thread, those that the other process wants.
+/// Hosts that one thread learns: its own hosts and, in the first thread, those that the other process wants.
 fn learn_share(file: &Path, key_name: &str, thread: usize) {
     let shown = key(key_name);
     let learn = |host: &str| {

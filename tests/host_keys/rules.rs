@@ -85,7 +85,7 @@ fn beside_an_authority_no_bare_key_is_learned() {
     for pattern in ["*.test", "ed.test", "[*]:2222", "*"] {
         let text = format!("@cert-authority {pattern} ssh-ed25519 ${{ca}}\n");
         assert_eq!(on_port(&text, AcceptNew), "REJECT-UNKNOWN", "{pattern}");
-        // StrictHostKeyChecking=no has asked for what accept-new is spared.
+        // StrictHostKeyChecking=no accepts risks from which accept-new protects.
         assert_eq!(on_port(&text, No), "ACCEPT", "{pattern}");
     }
     let other = "@cert-authority *.example ssh-ed25519 ${ca}\n";

@@ -80,7 +80,7 @@ pub(crate) fn known_hosts(text: &str) -> (TempDir, PathBuf) {
     (directory, file)
 }
 
-/// Loads, judges, and learns if that is the verdict: what a dial does with a key.
+/// Loads, judges, and learns a key if that is the verdict, as a dial does.
 pub(crate) fn judge(policy: &HostKeyPolicy, key: &PublicKey) -> Result<Source, HostKeyRefusal> {
     let known = KnownHosts::load(policy.clone())?;
     match known.verify(key) {
@@ -90,7 +90,7 @@ pub(crate) fn judge(policy: &HostKeyPolicy, key: &PublicKey) -> Result<Source, H
     }
 }
 
-/// A verdict as the golden cases name it.
+/// A verdict under its name in the golden cases.
 pub(crate) fn name(result: &Result<Source, HostKeyRefusal>) -> &'static str {
     match result.as_ref().map_err(HostKeyRefusal::kind) {
         Ok(_) => "ACCEPT",
@@ -113,7 +113,7 @@ pub(crate) fn verdict(
     name(&judge(&policy(host, &file, strict), &key(shown)))
 }
 
-/// Runs something that must not hang, and fails if it does.
+/// Runs a closure that must not hang, and fails if the closure does.
 pub(crate) fn within_ten_seconds<T: Send + 'static>(
     what: &str,
     run: impl FnOnce() -> T + Send + 'static,

@@ -28,7 +28,7 @@ use testkit::daemon::Daemon;
 const REPORT_LIMIT: Duration = Duration::from_secs(120);
 const PAGE: &str = include_str!("page.html");
 
-/// A headless Chromium with a profile of its own; dropping it ends its processes.
+/// A headless Chromium with a profile of its own; dropping this ends all its processes.
 struct Browser {
     child: Child,
     _profile: TempDir,
@@ -74,13 +74,13 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        // It may have ended by itself.
+        // The browser may have ended by itself.
         let _ = kill_process_group(group, Signal::KILL);
         let _ = self.child.wait();
     }
 }
 
-/// The server of another origin: its page, and what the page reports.
+/// The server of another origin: its page, and the reports of the page.
 async fn other_origin(page: String) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -151,7 +151,7 @@ async fn a_page_of_another_origin_gets_nothing() {
     let report = report.expect("a report in time").expect("a report");
     drop(browser);
     let mut results: BTreeMap<String, String> = serde_json::from_str(&report).unwrap();
-    // The page works: what it may read, it reads.
+    // The page works: readable answers are read.
     assert_eq!(
         results.remove("own").as_deref(),
         Some("got basic 200 own text")
@@ -203,7 +203,7 @@ async fn a_rebound_name_gets_nothing() {
             "{text}"
         );
     }
-    // The user's own look at it works.
+    // A visit by the user works.
     assert!(seen[2].contains("\"status\":\"ok\""), "{}", seen[2]);
     assert_eq!(ask(&daemon, "GET", "/health").get().await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! Many clients at once, and what they leave behind.
+//! Many clients at once, and the state that they leave behind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn allow_open_files() {
     }
 }
 
-/// One call and the time that it took. Its output says whose it is.
+/// One call and its duration. The output names the caller.
 async fn timed(call: impl Future<Output = Value>, client: usize, number: usize) -> Duration {
     let begun = Instant::now();
     let result = call.await;
@@ -120,7 +120,7 @@ async fn two_hundred_clients_with_ten_calls_each_get_their_answers() {
     for number in 0..CLIENTS {
         clients.spawn(client(Arc::clone(&daemon), number));
     }
-    // Health is answered in the middle of it.
+    // The daemon answers `/health` in the middle of this.
     let begun = Instant::now();
     let health = ask(&daemon, "GET", "/health").get().await;
     let health_took = begun.elapsed();
@@ -166,7 +166,7 @@ async fn a_client_that_does_not_read_holds_up_nobody_else() {
     }
     let grown = daemon.status("VmHWM:").saturating_sub(before);
     assert!(grown < 64 * 1024 * 1024, "{grown} bytes");
-    // Once it reads, it gets everything.
+    // A client that reads again gets everything.
     for _ in 0..30 {
         let answer = sse.next().await.expect("an answer");
         assert_eq!(stream(&answer["result"], "stdout").len(), 200_000);
@@ -185,7 +185,7 @@ async fn there_is_a_bound_on_connections() {
         loop {
             let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
             let mut answer = Vec::new();
-            // The connections before it may still be on their way in.
+            // Earlier connections may still be on their way in.
             let read =
                 tokio::time::timeout(Duration::from_millis(200), stream.read_to_end(&mut answer));
             if read.await.is_ok_and(|read| read.is_ok()) && answer.starts_with(b"HTTP/1.1 503 ") {
@@ -211,7 +211,7 @@ async fn there_is_a_bound_on_connections() {
     assert!(!metrics.contains(none), "{metrics}");
 }
 
-/// What rmcp needs to answer a handshake.
+/// The result that rmcp expects from a handshake.
 #[derive(Clone)]
 struct Nothing;
 

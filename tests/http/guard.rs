@@ -1,4 +1,4 @@
-//! What a web page, a rebound name and a stranger get on every route: nothing.
+//! A web page, a rebound name and a stranger get nothing on any route.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ const ROUTES: [(&str, &str); 8] = [
     ("GET", "/nothing"),
 ];
 
-/// A request to a route as its own clients make it, with one header more.
+/// A request to a route as its own clients send it, with one more header.
 async fn with(daemon: &Daemon, (method, path): (&str, &str), name: &str, value: &str) -> Reply {
     let asked = ask(daemon, method, path).mcp().header(name, value);
     let body = mcp::request(1, "initialize", mcp::hello());

@@ -1,4 +1,4 @@
-//! The HTTP daemon as its clients, its neighbours and web pages meet it.
+//! The HTTP daemon from outside: its clients, its neighbours and web pages.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ mod users;
 use testkit::daemon::Daemon;
 use testkit::host::Host;
 
-/// A host and a daemon that knows it as `test`.
+/// A host, and a daemon that reaches the host as `test`.
 async fn world() -> (Host, Daemon) {
     let host = Host::start().await;
     let daemon = Daemon::start(&host.sshd.ssh_config()).await;

@@ -1,4 +1,4 @@
-//! Clients of the three transports, small enough to see what goes over the wire.
+//! Clients of the three transports, small enough to show all bytes on the wire.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,7 +64,7 @@ pub(crate) async fn call(daemon: &Daemon, tool: &str, arguments: Value) -> Value
     answer["result"].clone()
 }
 
-/// A call that must do what it should.
+/// A call that must succeed.
 pub(crate) async fn succeed(daemon: &Daemon, tool: &str, arguments: Value) -> Value {
     let result = call(daemon, tool, arguments).await;
     assert_ne!(result["isError"], json!(true), "{tool}: {result}");

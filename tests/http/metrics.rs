@@ -1,4 +1,4 @@
-//! What `/metrics` says: the names of the contract, counters that only rise, and nothing that was given in
+//! `/metrics`: the names of the contract, counters that only rise, and nothing that was given in
 //! confidence.
 
 use std::collections::BTreeMap;
@@ -391,7 +391,7 @@ async fn what_was_given_in_confidence_is_told_to_nobody() {
     )
     .await;
     call("ssh_output", json!({"job": job, "waitMs": 5000})).await;
-    // A client that begins with what nobody has asked for.
+    // A client that begins with an unexpected message.
     let opening = ask(&daemon, "GET", "/mcp").header("accept", "text/event-stream");
     let mut opened = opening.header("authorization", &bearer).get().await;
     let (_, address) = opened.event().await.expect("the first event");

@@ -174,7 +174,7 @@ async fn it_sees_a_session_go_down_and_come_back() {
     prometheus
         .reaches("mcp_ssh_reconnects_total{outcome=\"ok\"}", "1")
         .await;
-    // What the dashboard asks, as Grafana fills it in.
+    // The queries of the dashboard, with the variables as Grafana fills them in.
     for query in queries() {
         let query = query
             .replace("$__rate_interval", "1m")
@@ -234,7 +234,7 @@ fn the_rules_are_rules_and_do_what_they_should() {
     }
 }
 
-/// What a service manager starts is a command line of the binary.
+/// The command line that a service manager starts is valid for the binary.
 #[tokio::test]
 async fn the_service_files_start_a_daemon() {
     let unit = read("systemd/mcp-ssh-sessions.service");
@@ -253,7 +253,7 @@ async fn the_service_files_start_a_daemon() {
     let command = plist["ProgramArguments"][2].as_str().unwrap();
     let arguments = "--http 7722 --token-file \"$HOME/.mcp-ssh-sessions-token\"";
     assert!(command.contains(arguments), "{command}");
-    // With these options it starts, on a port of its own.
+    // The daemon starts with these options, on a port of its own.
     let home = tempfile::tempdir().unwrap();
     let token = home.path().join(".mcp-ssh-sessions-token");
     let daemon = Daemon::builder()

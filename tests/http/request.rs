@@ -1,4 +1,4 @@
-//! HTTP as it stands on the wire: one connection for each request, every wait bounded.
+//! HTTP at the level of bytes: one connection for each request, every wait bounded.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Asked<'_> {
             .header("accept", "application/json, text/event-stream")
     }
 
-    /// Sends it.
+    /// Sends the request.
     pub(crate) async fn send(self, body: impl Into<Bytes>) -> Reply {
         let address = self.daemon.address().to_owned();
         let mut request = self.request;
@@ -95,14 +95,14 @@ impl Asked<'_> {
             .map(|(status, _)| status)
     }
 
-    /// Sends it without a body.
+    /// Sends the request without a body.
     pub(crate) async fn get(self) -> Reply {
         self.send("").await
     }
 }
 
 impl Reply {
-    /// The value of a header; empty if it is not there.
+    /// The value of a header; empty if the header is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
@@ -176,11 +176,11 @@ impl Raw {
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        // The other end may have closed, which is what its answer then shows.
+        // The other end may have closed; the answer then shows the close.
         let _ = bounded("room", self.0.write_all(bytes)).await;
     }
 
-    /// Everything until the other end closes, which it must within `limit`.
+    /// All bytes until the other end closes, which must happen within `limit`.
     pub(crate) async fn read_to_end(&mut self, limit: Duration) -> String {
         let mut bytes = Vec::new();
         let reading = tokio::time::timeout(limit, async {
@@ -215,7 +215,7 @@ impl Raw {
     }
 }
 
-/// A GET of another server: its status and body, or nothing if it does not answer.
+/// A GET of another server: status and body, or nothing without an answer.
 pub(crate) async fn fetch(address: &str, path: &str) -> Option<(u16, String)> {
     let fetching = async {
         let stream = TcpStream::connect(address).await.ok()?;

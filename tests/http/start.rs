@@ -1,4 +1,4 @@
-//! How the daemon starts, and when it does not.
+//! Starts of the daemon, and refusals to start.
 
 use super::request::ask;
 use super::world;

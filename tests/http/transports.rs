@@ -1,4 +1,4 @@
-//! One set of sessions behind three transports, and what becomes of a client's calls when it goes away.
+//! One set of sessions behind three transports, and the fate of a client's calls when the client goes away.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use testkit::host::Host;
 use testkit::processes::Process;
 use testkit::{bounded, eventually};
 
-/// The remote process that runs `line`, once it is there.
+/// The remote process that runs `line`, after its start.
 async fn running(host: &Host, line: &str) -> Process {
     let find = || {
         let mut commands = host.commands().into_iter();
@@ -45,7 +45,7 @@ async fn a_session_that_one_client_opens_is_there_for_the_others() {
     verify_exec(&streamable.call(&daemon, "ssh_exec", exec.clone()).await);
     verify_exec(&sse.call(&daemon, "ssh_exec", exec.clone()).await);
     verify_exec(&mcp::succeed(&daemon, "ssh_exec", exec.clone()).await);
-    // The one that has opened it goes; the session stays.
+    // The client that opened the session goes; the session stays.
     assert_eq!(streamable.delete(&daemon).await.status, 204);
     drop(sse);
     verify_exec(&mcp::succeed(&daemon, "ssh_exec", exec).await);
@@ -198,7 +198,7 @@ async fn there_is_a_bound_on_mcp_sessions_and_a_place_comes_free() {
 /// 1 KB for each of its clients.
 const ROUND_GROWTH_MAX_BYTES: u64 = 250 * 1024;
 
-/// An allocator takes its time to settle, so there are several rounds; what leaks grows in each of them.
+/// An allocator needs time to settle, so there are several rounds; a leak grows in each of them.
 #[tokio::test]
 async fn a_thousand_clients_leave_nothing_behind() {
     let (_host, daemon) = world().await;

@@ -61,7 +61,7 @@ fn request_as(uid: u32, port: u16, mode: &str, requests: &[String]) -> Vec<Strin
     run(&mut command).lines().map(str::to_owned).collect()
 }
 
-/// A request as it stands on the wire.
+/// The bytes of a request.
 fn raw(port: u16, method: &str, path: &str, body: &str, headers: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
@@ -103,7 +103,7 @@ async fn another_user_is_refused_on_every_route() {
     assert!(text.contains(&line), "{text}");
 }
 
-/// A socket that its process has closed is listed as root's: nothing of what it sent may run.
+/// The kernel lists a socket that its process has closed as root's: nothing that came through such a socket may run.
 #[tokio::test]
 async fn another_user_who_closes_at_once_is_refused_too() {
     let (_host, daemon) = world().await;

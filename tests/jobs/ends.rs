@@ -64,7 +64,7 @@ async fn a_lost_connection_is_told_with_the_output_so_far() {
         (look.text() == "before\n").then_some(())
     })
     .await;
-    // From the start: what the handover has shown already counts as read.
+    // From the start: output that the handover has shown already counts as read.
     let waiting = json!({"job": job, "waitMs": 50000, "offsetBytes": 0});
     let waiting = world.server.begin("ssh_output", waiting).await;
     world.sshd.kill_sessions().await;

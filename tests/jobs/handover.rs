@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::eventually;
 use testkit::world::{World, poll, timed};
 
-/// Prints a line, and another one when it is told to.
+/// Prints a line, and another line on request.
 const TWO_LINES: &str = "echo first; read line; echo \"second $line\"";
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_command_over_its_wait_becomes_a_job() {
     // The wait counts from the call, this from the start of the command.
     assert!(jobs[0]["runningForMs"].as_u64() >= Some(400), "{jobs:?}");
 
-    // It goes on, and only what is new comes.
+    // The job continues, and only new output comes.
     world.input(job, json!({"text": "line\n"})).await;
     let end = world.output(job, json!({"waitMs": 20000})).await;
     assert_eq!(end.meta("outcome"), "exited", "{}", end.status());
@@ -97,7 +97,7 @@ async fn a_cancelled_call_kills_its_command() {
         .await;
     })
     .await;
-    // INT ends it; a second and what a busy machine adds.
+    // INT ends the job; a second, and the delay of a busy machine.
     assert!(took < Duration::from_secs(3), "{took:?}");
     // A later call is answered, so an answer to the cancelled one would be there by now.
     let answer = world.call("ssh_exec", json!({"command": "echo on"})).await;

@@ -160,7 +160,7 @@ async fn a_program_that_never_reads_holds_nobody_up() {
     let text = "x".repeat(4 * 1024 * 1024);
     let arguments = json!({"job": job, "text": text});
     let call = world.server.begin("ssh_input", arguments).await;
-    // While it waits, the others go on: its own session too.
+    // During the wait the others continue, the same session included.
     for session in ["web", "other"] {
         let arguments = json!({"command": "echo free", "session": session});
         let (answer, took) = timed(world.call("ssh_exec", arguments)).await;

@@ -10,9 +10,9 @@ use testkit::world::{World, timed};
 
 /// How long the flood lasts.
 const FLOOD: Duration = Duration::from_secs(15);
-/// What the server may grow by.
+/// Allowed growth of the server.
 const GROWTH_MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// What a machine with other work adds to any call.
+/// Delay that other work on the machine adds to any call.
 const NOISE: Duration = Duration::from_millis(60);
 
 /// The median time of a command in the session `other`, over `count` commands.

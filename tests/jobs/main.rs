@@ -1,7 +1,7 @@
-//! Jobs, as a client of the binary sees them: commands that go on after their call, their output, their input.
+//! Jobs from the view of a client of the binary: commands that outlive their call, their output, their input.
 //!
-//! Each test has a real sshd and a real server of its own. `handover`: from a call to a job. `output`: what
-//! `ssh_output` returns, and when. `pages`: outputs of any size, byte for byte. `ends`: how a job's end is told.
+//! Each test has a real sshd and a real server of its own. `handover`: from a call to a job. `output`: results of
+//! `ssh_output`, and their time. `pages`: outputs of any size, byte for byte. `ends`: reports of a job's end.
 //! `input`: text and signals. `prompts`: the guess that a program waits for input. `terminal`: `pty: true`.
 //! `dialogues`: psql, sudo and ssh on a terminal.
 //! `load`: floods and many jobs.

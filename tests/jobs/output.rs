@@ -1,4 +1,4 @@
-//! What `ssh_output` returns, and when.
+//! Answers of `ssh_output`, and their time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use testkit::world::{World, poll, timed};
 
-/// Prints what it is told: `o` lines on stdout, `e` lines on stderr.
+/// Prints as requested: `o` lines on stdout, `e` lines on stderr.
 const ECHO: &str =
     "while read -r to text; do if [ $to = o ]; then echo $text; else echo $text >&2; fi; done";
 
@@ -19,7 +19,7 @@ async fn lines(world: &World, count: u32) -> String {
     job
 }
 
-/// Waits for this much output, and leaves it unread.
+/// Waits for this much output without reading.
 async fn arrived(world: &World, job: &str, bytes: usize) {
     let what = format!("{bytes} bytes of {job}");
     poll(&what, async || {
@@ -155,7 +155,7 @@ async fn streams_are_read_alone_and_together_in_order() {
             .input(&job, json!({"text": format!("{to} {text}\n")}))
             .await;
         bytes += 2;
-        // What came is known to have come before the next is asked for.
+        // Each line is known to have come before the next is requested.
         arrived(&world, &job, bytes).await;
         let stream = if to == "o" { "stdout" } else { "stderr" };
         expected.push((stream, format!("{text}\n")));

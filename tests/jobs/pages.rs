@@ -58,7 +58,7 @@ async fn pages_from_the_mark_are_the_output() {
     let wanted = text(3_000_000);
     let file = world.sshd.home().join("text");
     std::fs::write(&file, &wanted).unwrap();
-    // Read while it runs.
+    // Read while the job runs.
     let job = world
         .job(&format!("cat {}", file.display()), json!({}))
         .await;
@@ -157,7 +157,7 @@ async fn the_middle_of_a_huge_output_is_dropped_and_said() {
     assert_eq!(end.meta("exitCode"), 0, "{}", end.status());
     let total = LINE * LINES;
     assert_eq!(end.number("stdoutBytes"), total);
-    // What should stand from `start` to `end`.
+    // The expected text from `start` to `end`.
     let wanted = |start: u64, end: u64| -> String {
         (start / LINE..end.div_ceil(LINE))
             .map(|line| format!("{:015}\n", line + 1))

@@ -50,7 +50,7 @@ async fn a_prompt_is_not_told_before_its_second_is_over() {
         look.status().contains(HINT).then_some(())
     })
     .await;
-    // Output is seen up to one poll after it came.
+    // Output is seen at most one poll after its arrival.
     assert!(seen.elapsed().as_millis() >= 700, "{:?}", seen.elapsed());
 }
 

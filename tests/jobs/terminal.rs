@@ -30,7 +30,7 @@ async fn there_is_a_terminal_of_a_known_size_and_type() {
     assert_eq!(run(&world, "echo $TERM").await.text(), "xterm\n");
     let cells = run(&world, "tput cols; tput lines").await;
     assert_eq!(cells.text(), "120\n40\n");
-    // Without it there is none.
+    // Without `pty` there is no terminal.
     let arguments = json!({"command": "test -t 0 || test -t 1 || echo none"});
     assert_eq!(world.call("ssh_exec", arguments).await.text(), "none\n");
 }
@@ -181,7 +181,7 @@ async fn every_line_of_a_long_page_is_there() {
         if page.number("remainingBytes") == 0 {
             break;
         }
-        // A page ends where it ends, not at a line.
+        // A page ends at its size, not at a line.
         all = all.trim_end_matches('\n').to_owned();
     }
     let digits: String = all.chars().filter(char::is_ascii_digit).collect();
@@ -220,7 +220,7 @@ async fn the_screen_of_top_is_shown_until_it_is_told_to_end() {
             "{screen}"
         );
         assert!(!screen.contains("\\x1b"), "{screen}");
-        // It goes on drawing: the uptime line stands at the top of every screen.
+        // The program continues to draw: the uptime line stands at the top of every screen.
         let look = world.output(&job, json!({"stream": "screen"})).await;
         assert!(look.text().starts_with("top - "), "{}", look.text());
         world.input(&job, end_it.clone()).await;

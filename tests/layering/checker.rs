@@ -1,4 +1,4 @@
-//! The rules, and what breaks them.
+//! The rules, and the violations of a file.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::paths::{FoundPath, paths};
 /// May be imported by every layer.
 const LEAVES: [&str; 6] = ["error", "limits", "text", "metrics", "output", "policy"];
 
-/// What a top-level module may import of the crate beside itself and [`LEAVES`].
+/// Allowed imports of a top-level module beside itself and [`LEAVES`].
 pub(crate) const MODULES: [(&str, &[&str]); 18] = [
     (
         "main",
@@ -49,7 +49,7 @@ pub(crate) const MODULES: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("limits", &[]),
     ("text", &[]),
-    // Counts what the others do, in their error codes.
+    // Counts events of the other layers, by their error codes.
     ("metrics", &[]),
     // Keeps the output of commands within its limits.
     ("output", &[]),
@@ -106,7 +106,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a path leads to.
+/// The end of a path.
 enum Target {
     /// A top-level module of this crate.
     Module(String),

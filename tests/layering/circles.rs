@@ -2,14 +2,14 @@
 //!
 //! An edge is a path in a file that leads into another file of the crate, in a `use` declaration or in the code. A
 //! `mod child;` declaration is no edge, and neither is anything inside a test module. A file may use items of the
-//! modules around it: those are one subject with it, and Rust shows it their private items.
+//! modules around the file: those are one subject with the file, and Rust shows their private items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checker::modules_of;
 use super::paths::{FoundPath, paths};
 
-/// The library, as the binary names it.
+/// The name of the library in the binary.
 const LIBRARY: &str = "mcp_ssh_sessions";
 /// Imports of imports that are followed; more would be a circle of their own.
 const FOLLOWED_MAX: usize = 8;

@@ -2,24 +2,24 @@
 
 use super::tokens::{Token, tokens};
 
-/// Words that may stand before a path that begins with `::` and are no part of it.
+/// Words that may stand before a path that begins with `::` and are no part of the path.
 const KEYWORDS: [&str; 18] = [
     "as", "async", "await", "box", "break", "const", "dyn", "else", "for", "if", "impl", "in",
     "match", "move", "mut", "return", "where", "while",
 ];
 
-/// A path as it is written, with every `use` tree taken apart.
+/// A path as written, with every `use` tree taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundPath {
     /// Its segments; `*` for a glob.
     pub(crate) segments: Vec<String>,
-    /// It begins with `::`, so its first segment is a crate.
+    /// The path begins with `::`, so its first segment is a crate.
     pub(crate) absolute: bool,
-    /// Where it stands.
+    /// Line of the path.
     pub(crate) line: usize,
-    /// Inline modules around it, from the outermost.
+    /// Inline modules around the path, from the outermost.
     pub(crate) inside: Vec<String>,
-    /// The name that a `use` declaration gives it; none for a path in the code and for a glob.
+    /// The name that a `use` declaration binds; none for a path in the code and for a glob.
     pub(crate) binds: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl Scan {
                         self.at += 1;
                     }
                 }
-                // `use<'a, T>` in a type says what an `impl` captures.
+                // `use<'a, T>` in a type lists the captures of an `impl`.
                 "use" if !self.is_sign(1, '<') => {
                     self.at += 1;
                     return self.use_tree(&[], false);
@@ -124,7 +124,7 @@ impl Scan {
             self.at += 1;
         }
         if self.token(0) == Some(&Token::PathSep) && self.word(1).is_none() {
-            // A turbofish: what follows is no segment.
+            // A turbofish: the following words are no segments.
             self.at += 1;
         }
         if resolvable && (segments.len() > 1 || absolute && !segments.is_empty()) {

@@ -2,7 +2,7 @@
 
 use super::checker::check;
 
-/// Where a sample stands, what it says, and a word of the rule that it breaks; none when it breaks none.
+/// File, source, and a word of the broken rule; none for a sample that breaks none.
 type Sample = (&'static str, &'static str, Option<&'static str>);
 
 fn verify(samples: &[Sample]) {

@@ -1,6 +1,6 @@
-//! Rust source as words and signs: as much of a lexer as it takes to find paths. Comments and literals hold none.
+//! Rust source as words and signs: a lexer that is just good enough to find paths. Comments and literals hold none.
 
-/// What can be part of a path or end one.
+/// A part of a path, or a sign that ends a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
     /// An identifier or keyword; a raw one without its `r#`.
@@ -139,7 +139,7 @@ impl Lexer {
         Token::Literal
     }
 
-    /// An identifier, or the literal whose prefix it is.
+    /// An identifier, or the literal with this prefix.
     fn word(&mut self) -> Token {
         let start = self.at;
         self.skip_while(is_word);

@@ -47,7 +47,7 @@ impl Agent {
         agent
     }
 
-    /// Lines of ssh_config that lead to it, without any key file.
+    /// Lines of ssh_config that use this agent and no key file.
     fn lines(&self) -> String {
         format!(
             "IdentityAgent {}\nIdentitiesOnly no\nIdentityFile none",
@@ -58,7 +58,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended.
+        // The agent may have ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -198,14 +198,14 @@ async fn an_encrypted_key_file_is_used_through_the_agent_that_holds_it() {
     assert_eq!(report.auth, "agent");
 }
 
-/// Connects with a broken agent and a good key file; the time that it took.
+/// Connects with a broken agent and a good key file; returns the time.
 async fn connect_past(sshd: &Sshd, socket: &Path) -> Duration {
     let client =
         Client::new(sshd.ssh_config_with(&format!("IdentityAgent {}", socket.display()))).await;
     let started = Instant::now();
     assert_eq!(client.must_connect(TEST).await.auth, "publickey");
     let took = started.elapsed();
-    // With nothing else, the error names it.
+    // With nothing else, the error names the agent.
     let lines = format!(
         "IdentityAgent {}\nIdentitiesOnly no\nIdentityFile none",
         socket.display()

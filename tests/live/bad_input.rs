@@ -12,7 +12,7 @@ use crate::world::{
 use testkit::set_mode;
 use testkit::sshd::Sshd;
 
-/// What a shell, an option parser or a path could take for something else. `CANARY` becomes a path.
+/// Words that a shell, an option parser or a path could misread. `CANARY` becomes a path.
 const HOSTILE: [&str; 26] = [
     "-oProxyCommand=touch CANARY",
     "-F/dev/null",
@@ -42,7 +42,7 @@ const HOSTILE: [&str; 26] = [
     "x\u{0}y",
 ];
 
-/// A configuration that hands the host to a shell, as people's `Match exec` does: what is not refused
+/// A configuration that hands the host to a shell, as people's `Match exec` does: a host that is not refused
 /// before would run there.
 fn config_with_exec(sshd: &Sshd) -> PathBuf {
     let tokens = "exec \"sh -c 'true %h %n %r %p'\"";
@@ -173,7 +173,7 @@ async fn a_malformed_configuration_is_named_by_file_and_line() {
         ErrorCode::ConfigError,
     );
     assert_says(&text, &[&missing.display().to_string()]);
-    // What cannot be honoured is not ignored.
+    // Parameters that cannot be honoured are not ignored.
     for (line, word) in [
         ("ProxyUseFdpass yes", "ProxyUseFdpass"),
         ("VerifyHostKeyDNS yes", "VerifyHostKeyDNS"),

@@ -1,4 +1,4 @@
-//! The binary before a real server: what its user reads, what it takes from its environment, how it ends.
+//! The binary with a real server: texts for the user, use of the environment, the end.
 
 use std::fs;
 use std::path::Path;
@@ -201,7 +201,7 @@ async fn the_agent_of_the_environment_is_used() {
         "{report}"
     );
     assert!(server.finish().await.status.success());
-    // Without it there is nothing to offer, which is told.
+    // Without the variable there is nothing to offer, and the error says so.
     let mut server = start(&config, home.path(), &[("XDG_RUNTIME_DIR", home.path())]).await;
     let result = server.call("ssh_connect", json!({"host": "test"})).await;
     assert_eq!(

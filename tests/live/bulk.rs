@@ -1,4 +1,4 @@
-//! Much output: nothing is lost of what is counted, little is held, and nobody else waits.
+//! Much output: counts are complete, little memory is held, and nobody else waits.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use testkit::sshd::Sshd;
 
 /// Lines of 7 bytes: 14 MB.
 const LINES: u64 = 2_000_000;
-/// What `seq` writes for them.
+/// The output of `seq` for these numbers.
 const BYTES: u64 = LINES * 7;
 
 /// The numbers 1000000 to 2999999 without their first digit, one a line.
@@ -88,7 +88,7 @@ async fn a_flood_delays_neither_its_own_session_nor_another() {
     };
     let mut slowest = Duration::ZERO;
     let mut ran = 0;
-    // Past what is kept, so that dropping goes on too.
+    // Beyond the retained part, so that dropping continues too.
     while flooded() < limits::OUTPUT_KEPT_BYTES + BYTES {
         for session in ["other", "beside", TEST] {
             let started = Instant::now();

@@ -15,7 +15,7 @@ use testkit::bounded;
 use testkit::link::TcpLink;
 use testkit::sshd::Sshd;
 
-/// What the default keepalive promises: three intervals of 5 s and a bit.
+/// Promise of the default keepalive: three intervals of 5 s and a bit.
 const NOTICED_WITHIN: Duration = Duration::from_millis(15_500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +96,7 @@ async fn a_frozen_server_delays_no_other_session() {
     client.must_connect("other").await;
     frozen.pause();
     let waiting = client.start(command("echo late"));
-    // A dial to the frozen server too: the kernel accepts it and nobody greets.
+    // A dial to the frozen server as well: the kernel accepts the connection and nobody greets.
     let dialling = {
         let (client, mut request) = (client.clone(), crate::world::request("second", TEST));
         request.connect_timeout = Some(Duration::from_secs(20));

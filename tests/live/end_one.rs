@@ -1,4 +1,4 @@
-//! Ending one command: by its time, or because its caller gave up. Afterwards nothing of it is left.
+//! Ending one command, by a timeout or because the caller gave up. Afterwards no process is left.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::world::{Client, TEST, command, nothing_left, processes, request, stdout, succeeded};
 use testkit::sshd::Sshd;
 
-/// Commands that never end by themselves, and the signal that ends the last process of each. What a shell
+/// Commands that never end by themselves, and the signal that ends the last process of each. Children that a shell
 /// starts in the background ignores INT (POSIX, "Asynchronous Lists").
 const ENDLESS: [(&str, Signal); 7] = [
     ("echo $$; exec sleep 1000", Signal::Int),
@@ -43,7 +43,7 @@ enum By {
     Cancel,
 }
 
-/// Runs an endless command in a session of its own and ends it.
+/// Runs an endless command in a session of its own and ends the command.
 async fn run_and_end(client: Client, session: String, line: &'static str, by: By) -> CommandReport {
     client.dial(request(&session, TEST)).await.unwrap();
     let request = ExecRequest {
@@ -60,7 +60,7 @@ async fn run_and_end(client: Client, session: String, line: &'static str, by: By
         }
     };
     let (report, ()) = tokio::join!(call, give_up);
-    // The channel is free, and the session is as it was.
+    // The channel is free, and the session is unchanged.
     assert_eq!(
         succeeded(&client.run_in(&session, command("echo next")).await),
         "next\n"
@@ -90,7 +90,7 @@ async fn each_is_ended(by: By) {
         };
         assert_eq!(report.outcome, expected, "{line}");
         assert_eq!(report.outcome.fate(), Fate::Completed, "{line}");
-        // What it wrote before is there.
+        // Earlier output is still there.
         let pid = stdout(&report);
         assert!(pid.trim().parse::<u32>().is_ok(), "{line}: {pid:?}");
     }
@@ -124,7 +124,7 @@ async fn a_command_that_ends_in_time_is_left_alone() {
 async fn a_command_may_answer_its_interrupt() {
     let sshd = Sshd::start_default().await;
     let client = Client::connected(&sshd).await;
-    // Runs longer after INT than the first step, so that TERM ends it: its words stand in the output.
+    // Runs longer after INT than the first step, so that TERM ends the command: the words stand in the output.
     let line = "trap 'echo tidy; exit 7' INT; echo ready; while :; do sleep 0.1; done";
     let running = client.start(command(line));
     running.first_line().await;

@@ -1,4 +1,4 @@
-//! The end of a session or of the whole program ends what runs on the hosts.
+//! The end of a session or of the whole program ends all commands on the hosts.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ async fn shutting_down_takes_less_than_a_second_and_ends_everything() {
     );
     nothing_left(&sshd).await;
     for started in running {
-        // However it is told, every caller is told.
+        // Every caller gets an answer, whatever its text.
         drop(started.answer().await);
     }
     refused(

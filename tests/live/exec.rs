@@ -80,7 +80,7 @@ async fn a_background_process_does_not_hold_a_command_up() {
         (Outcome::Exited(3), "hi\n".into())
     );
     assert!(report.held_by_background);
-    // What was left behind on purpose lives on.
+    // A process that was left behind on purpose survives.
     assert_eq!(crate::world::processes(&sshd, "sleep 8").len(), 1);
     let detached = client
         .run("sleep 9 >/dev/null 2>&1 </dev/null & echo hi")

@@ -1,4 +1,4 @@
-//! A broken link: what became of the command is told, and a command is never sent twice.
+//! A broken link: the fate of the command is reported, and a command is never sent twice.
 
 use std::collections::HashMap;
 use std::fs;
@@ -64,7 +64,7 @@ async fn a_session_killed_under_a_command_is_told_as_lost() {
     assert_eq!(fs::read_to_string(log).unwrap(), "ran\n");
 }
 
-/// What a call has promised about its command: the least and the most lines that it may have written.
+/// The promise of a call about its command: the least and the most lines that the command may have written.
 fn promise(result: &Result<CommandReport, SessionError>) -> (usize, usize) {
     let fate = match result {
         Ok(report) => {
@@ -74,7 +74,7 @@ fn promise(result: &Result<CommandReport, SessionError>) -> (usize, usize) {
             report.outcome.fate()
         }
         Err(error) => {
-            // Lost before it was sent, twice in a row; or the dial for it was cut.
+            // Lost before the command was sent, twice in a row; or the dial for the command was cut.
             let codes = [ErrorCode::ConnectionLost, ErrorCode::ConnectFailed];
             assert!(
                 codes.contains(&error.code()) && error.is_retryable(),

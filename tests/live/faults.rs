@@ -25,7 +25,7 @@ fn config(directory: &tempfile::TempDir, port: u16, lines: &str) -> std::path::P
     path
 }
 
-/// Dials `127.0.0.1` at a port, with a limit; the error and the time that it took.
+/// Dials `127.0.0.1` at a port, with a limit; returns error and time.
 async fn dial(port: u16, limit: Option<u64>) -> (Result<ConnectReport, SessionError>, Duration) {
     let directory = testkit::readable_directory();
     let client = Client::new(config(&directory, port, "")).await;

@@ -73,7 +73,7 @@ async fn accept_new_records_a_host_once() {
     for hash in ["yes", "no"] {
         let lines = format!("StrictHostKeyChecking accept-new\nHashKnownHosts {hash}");
         let other = "other.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIxnlhLHhMlKmyMFrgqRgCrvzKCWKqZHvRLjGYXkzLyM";
-        // Without its final newline, as an editor may leave it.
+        // Without the final newline, as an editor may leave the file.
         let (config, known_hosts) = config(&sshd, other, &lines);
         let client = Client::new(config.clone()).await;
         let report = client.must_connect(TEST).await;
@@ -90,7 +90,7 @@ async fn accept_new_records_a_host_once() {
         assert_eq!(text.contains("|1|"), hash == "yes", "{text}");
         assert_eq!(text.contains("127.0.0.1"), hash == "no", "{text}");
         assert!(is_recorded(&sshd, &known_hosts), "{text}");
-        // From now on it is known.
+        // From now on the key is known.
         let report = Client::new(config).await.must_connect(TEST).await;
         assert_eq!(
             report.host_key.source,
@@ -236,7 +236,7 @@ async fn a_session_keeps_to_the_key_that_it_was_opened_with() {
     let mut sshd = Sshd::start_default().await;
     let client = Client::connected(&sshd).await;
     sshd.restart_with_new_host_key().await;
-    // The file is changed too, as by an attacker who may write to it, or by another program.
+    // The file changes too, as by an attacker with write access, or by another program.
     sshd.ssh_config();
     let accepted = logged(&sshd, "Accepted publickey");
     sshd.kill_sessions().await;

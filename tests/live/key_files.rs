@@ -1,4 +1,4 @@
-//! Private key files: types, formats, passphrases, and what is no key.
+//! Private key files: types, formats, passphrases, and files that are no key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const TYPES: [(&str, &str, &str); 6] = [
     ("rsa-3072", "rsa", "3072"),
 ];
 
-/// Makes a key that may log in and writes it in a format of `ssh-keygen -m`.
+/// Makes a key that may log in, in a format of `ssh-keygen -m`.
 fn make(
     sshd: &Sshd,
     name: &str,
@@ -83,7 +83,7 @@ async fn encrypted_keys_need_their_passphrase() {
         ("pkcs8", ("ecdsa", "256"), "PKCS8"),
     ];
     for (name, key, format) in cases {
-        // A server of its own: its log counts what this case alone sent.
+        // A server of its own: the log counts the attempts of this case alone.
         let sshd = Sshd::start_default().await;
         let config = sshd.ssh_config_with("IdentityFile none");
         let path = make(&sshd, name, key, format, "right horse");

@@ -112,7 +112,7 @@ async fn tcsh() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_up_file_that_prints_and_takes_its_time_changes_nothing() {
     let user = user(&shell("bash"));
-    // Debian's bash reads it for every command of an SSH session.
+    // Debian's bash reads this file for every command of an SSH session.
     fs::write(
         user.home().join(".bashrc"),
         "echo noise; echo noise >&2; sleep 0.5; alias ps=false\n",
@@ -145,7 +145,7 @@ async fn a_start_up_file_that_prints_and_takes_its_time_changes_nothing() {
     };
     assert_eq!(report.outcome, Outcome::Cancelled(Some(kill)));
     assert_eq!(processes(&sshd, "sleep 1000"), []);
-    // A directory that does not exist is told without the noise around it.
+    // A missing directory is reported without the noise of other lines.
     let missing = command_in("/does/not/exist", "true");
     refused(client.exec(TEST, missing).await, ErrorCode::RemotePathError);
 }

@@ -1,6 +1,6 @@
 //! The product before a real OpenSSH server: one file for each behaviour.
 //!
-//! Most tests use the library through the one door that the tools use; those about what a user reads start
+//! Most tests use the library through the handle that the tools use; tests of texts for the user start
 //! the binary. Tests that need accounts of their own (other login shells, passwords) run as root only and
 //! fail with that reason elsewhere.
 

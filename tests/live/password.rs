@@ -37,7 +37,7 @@ async fn the_right_password_logs_in_and_reconnects() {
     sshd.kill_sessions().await;
     succeeded(&client.run("true").await);
     assert_eq!(logged(&sshd, "Accepted password"), 2);
-    // It is kept in memory as long as the session is meant to be up, and nowhere else.
+    // The password is kept in memory as long as the session is meant to be up, and nowhere else.
     let store = fs::read_to_string(client.directory.path().join("store.json")).unwrap();
     assert!(
         store.contains(user.name()) && !store.contains(user.password()),

@@ -38,7 +38,7 @@ async fn commands_run_in_their_directory() {
         assert_eq!(succeeded(&report), format!("{path}\nend\n"), "{odd:?}");
         assert_eq!(report.cwd.as_deref(), Some(path));
     }
-    // `~` is HOME; what is relative starts where a plain command does.
+    // `~` is HOME; a relative path starts in the directory of a plain command.
     let home = succeeded(&client.run("cd; pwd -P").await);
     let start = succeeded(&client.run("pwd -P").await);
     assert_ne!(home, start, "the fixture tells them apart");

@@ -1,4 +1,4 @@
-//! Accounts whose server decides what runs.
+//! Accounts whose server decides which program runs.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ fn with_stdin(line: &str, text: String) -> ExecRequest {
 async fn stdin_arrives_whole_and_ends() {
     let sshd = Sshd::start_default().await;
     let client = Client::connected(&sshd).await;
-    // Without any text it is at its end.
+    // Without any text stdin is at its end.
     assert_eq!(
         succeeded(&client.run("cat; read x || echo end").await),
         "end\n"

@@ -1,4 +1,4 @@
-//! What every test here needs: a client with a configuration and a store of its own, commands and their output.
+//! Support for all tests here: a client with a configuration and a store of its own, commands and their output.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -75,7 +75,7 @@ impl Client {
         self.dial(request(host, host)).await
     }
 
-    /// The same where it has to work.
+    /// The same, which has to succeed.
     pub(crate) async fn must_connect(&self, host: &str) -> ConnectReport {
         self.connect(host)
             .await
@@ -90,7 +90,7 @@ impl Client {
         bounded("a connect", self.handle.connect(request)).await
     }
 
-    /// Runs a command in a session and tells how it ended.
+    /// Runs a command in a session and returns its report.
     pub(crate) async fn exec(
         &self,
         session: &str,
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// The session's row, if it is known.
+    /// The session's row, if the session is known.
     pub(crate) async fn status(&self, session: &str) -> Option<SessionStatus> {
         let list = bounded("the list of sessions", self.handle.list()).await;
         let mut rows = list.sessions.into_iter();
@@ -217,7 +217,7 @@ pub(crate) fn request_with_password(user: &str, password: &str) -> ConnectReques
     request
 }
 
-/// A call of `ssh_exec` with a command alone. It waits for longer than any test does.
+/// A call of `ssh_exec` with a command alone, and a wait longer than any test.
 pub(crate) fn command(line: &str) -> ExecRequest {
     ExecRequest {
         command: line.to_owned(),
@@ -251,12 +251,12 @@ pub(crate) fn bytes(report: &CommandReport, stream: Stream) -> Vec<u8> {
         .bytes()
 }
 
-/// What it wrote to stdout, as text.
+/// The stdout of a command, as text.
 pub(crate) fn stdout(report: &CommandReport) -> String {
     String::from_utf8_lossy(&bytes(report, Stream::Stdout)).into_owned()
 }
 
-/// What it wrote to stderr, as text.
+/// The stderr of a command, as text.
 pub(crate) fn stderr(report: &CommandReport) -> String {
     String::from_utf8_lossy(&bytes(report, Stream::Stderr)).into_owned()
 }
@@ -346,7 +346,7 @@ pub(crate) fn write_config(sshd: &Sshd, text: &str) -> PathBuf {
     path
 }
 
-/// An account of its own, which only root can make. Make it before the server.
+/// An account of its own, which only root can make. Make the account before the server.
 pub(crate) fn user(shell: &str) -> TempUser {
     TempUser::create(shell)
         .expect("run this test as root: it makes an account with another login shell or a password")

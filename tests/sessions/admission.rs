@@ -1,4 +1,4 @@
-//! How many commands a session takes at once, and what becomes of those that have to wait or give up.
+//! Bounds of a session: commands at once, waiting commands, and the fate of those that give up.
 
 use std::time::Duration;
 

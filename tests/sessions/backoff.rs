@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::world::{World, settle};
 use testkit::ssh_server::MemoryHost;
 
-/// What a dial that is refused at once may take on a clock of milliseconds, timers included.
+/// Allowed time of a dial that is refused at once, on a clock of milliseconds, timers included.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// The gaps between the loss of a link and all dials until the session is dormant.
@@ -135,7 +135,7 @@ async fn a_session_dials_once_at_a_time() {
     assert_eq!((site.dials(), site.host.runner.runs("echo once")), (2, 10));
 }
 
-/// A dial that was given up is over: it does not go on beside the next one.
+/// A dial that was given up has ended and does not continue beside the next dial.
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_nobody_wants_any_more_ends() {
     let world = World::new().await;

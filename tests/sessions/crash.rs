@@ -48,7 +48,7 @@ async fn the_callers_of_a_session_that_crashes_are_answered() {
         "{error}"
     );
     assert!(error.to_string().contains("was not run again"), "{error}");
-    // What it ran is ended, and its connection goes.
+    // The commands of the session are ended, and the connection goes.
     site.host.runner.wait_live(0).await;
     settle().await;
     assert_eq!(site.host.link.live(), 0);
@@ -272,7 +272,7 @@ async fn a_first_connect_that_crashes_leaves_nothing_behind() {
     world.connect("web").await;
 }
 
-/// Commands that wait in the session when it crashes were not sent: nothing of them runs later.
+/// Commands that wait in the session during a crash were not sent: nothing of them runs later.
 #[tokio::test(start_paused = true)]
 async fn waiting_commands_do_not_run_after_a_crash() {
     let host = MemoryHost::with(|options| options.max_sessions = 100);

@@ -1,4 +1,4 @@
-//! `ssh_disconnect`: what it ends, whom it answers, and that nothing comes back by itself.
+//! `ssh_disconnect`: jobs that end, callers that are answered, and nothing comes back by itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Commands on a session that is up: what they print, how they end, what they are given.
+//! Commands on a session that is up: output, end, parameters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

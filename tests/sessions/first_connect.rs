@@ -117,7 +117,7 @@ async fn one_that_fails_on_a_saved_session_leaves_it_as_it_was() {
         (error.code(), error.state().map(|state| state.as_str())),
         (ErrorCode::AuthFailed, Some("saved"))
     );
-    // A call has no parameters to try: what fails is the session.
+    // A call has no parameters to try, so the session fails.
     let error = world.exec("web", "echo").await.unwrap_err();
     assert_eq!(
         (error.code(), error.state().map(|state| state.as_str())),

@@ -12,8 +12,8 @@ use crate::world::{World, answer, command, stdout};
 use testkit::ssh_server::FLOOD_LINE;
 
 const FLOOD_BYTES: usize = 64 * 1024 * 1024;
-/// One window of the channel, which fills while the reader rests, a few copies of what is under way, and what one
-/// output keeps in memory. The server shares the process, and most of that window is its own; `tests/jobs/load.rs`
+/// One window of the channel, which fills while the reader rests, a few copies of data under way, and the output that one
+/// command keeps in memory. The server shares the process, and most of that window is its own; `tests/jobs/load.rs`
 /// holds the program alone to less.
 const GROWTH_MAX_KIB: usize = limits::CHANNEL_WINDOW_BYTES as usize / 1024 + 8 * 1024;
 /// Rounds of other calls beside a flood, which takes one for each of its batches.
@@ -61,7 +61,7 @@ async fn a_flood_arrives_whole_and_others_answer_meanwhile() {
         "{} bytes",
         output.memory_bytes()
     );
-    // Whatever offset: what stands there is what was written there.
+    // The expected text at any offset is known.
     for offset in [0, 1_000_003, FLOOD_BYTES - 1000] {
         let page = output
             .read(Some(Stream::Stdout), offset as u64, 1000)

@@ -186,7 +186,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// What comes before the next `mark`; nothing at the end of the input.
+    /// The text before the next `mark`; nothing at the end of the input.
     async fn until(&mut self, mark: &str) -> Option<String> {
         loop {
             if let Some((before, after)) = self.text.split_once(mark) {

@@ -8,7 +8,7 @@ use mcp_ssh_sessions::limits;
 
 use crate::world::{World, answer, name, request, settle};
 
-/// What ran on a link that was dropped on purpose was ended, or lost with it.
+/// A command on a link that was dropped on purpose was ended, or lost with the link.
 fn assert_ended(report: CommandReport) {
     assert!(
         matches!(

@@ -1,4 +1,4 @@
-//! Dials under way: how many at once, how long each phase may take, and what is left of one that was given up.
+//! Dials under way: how many at once, how long each phase may take, and the remains of a dial that was given up.
 
 use std::time::Duration;
 

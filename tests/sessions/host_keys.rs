@@ -130,7 +130,7 @@ async fn the_pin_outlasts_a_disconnect() {
     world.exec("web", "echo").await.unwrap();
 }
 
-/// F-14: the address may be another one; the key is what counts.
+/// F-14: the address may change; the key counts.
 #[tokio::test(start_paused = true)]
 async fn another_machine_with_the_same_key_is_the_same_host() {
     let world = World::new().await;
@@ -186,7 +186,7 @@ async fn every_caller_of_the_refused_dial_is_answered() {
     assert_eq!(site.host.runner.total_runs(), 0);
 }
 
-/// What is refused once is not refused for ever: the true host is back, and connecting anew finds it.
+/// A refusal is not for ever: when the true host is back, a new connect succeeds.
 #[tokio::test(start_paused = true)]
 async fn the_true_host_is_accepted_again() {
     let world = World::new().await;

@@ -177,7 +177,7 @@ async fn a_bad_peer_on_the_way_back_is_not_the_end() {
     world.until_state("web", "ready").await;
 }
 
-/// What the host says at the login is its own, and harmless wherever it shows.
+/// Text of the host at the login is marked as the host's, and harmless in every place.
 #[tokio::test(start_paused = true)]
 async fn a_banner_has_no_way_into_an_error() {
     let world = World::new().await;

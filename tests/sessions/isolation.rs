@@ -10,7 +10,7 @@ use crate::world::{World, answer, name, request, settle};
 use testkit::ssh_server::MemoryHost;
 use testkit::virtually_bounded;
 
-/// What a call that waits for nobody takes on a link without delay: rounding of the clock.
+/// Time of a call that waits for nobody, on a link without delay: rounding of the clock.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 async fn two() -> World {

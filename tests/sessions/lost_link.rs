@@ -235,7 +235,7 @@ async fn cut_with_nobody_there_a_call_that_was_not_sent_gets_the_failure_of_the_
     assert_eq!(error.state().map(|state| state.as_str()), Some("backoff"));
 }
 
-/// A peer that takes no more bytes fills the send buffer, and what waits to be written keeps no clock.
+/// A peer that takes no more bytes fills the send buffer, and data that waits to be written keeps no clock.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_no_bytes_is_noticed_as_well_as_a_silent_one() {
     let world = World::new().await;
@@ -266,7 +266,7 @@ async fn a_peer_that_takes_no_bytes_is_noticed_as_well_as_a_silent_one() {
     );
 }
 
-/// Cuts at moments of all kinds around a command. What it is told fits what the host has seen.
+/// Cuts at moments of all kinds around a command. The report of the command fits the observations of the host.
 #[tokio::test(start_paused = true)]
 async fn a_command_runs_at_most_once_whenever_the_link_is_cut() {
     const ONE_WAY: Duration = Duration::from_millis(5);

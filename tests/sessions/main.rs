@@ -1,7 +1,7 @@
 //! The state machine of a session, over SSH connections in memory and on a paused clock.
 //!
 //! `world` and `network` are the support: hosts in memory behind the seam of the dialler. Every other file is
-//! one behaviour. What needs a crash on purpose is in `crash` and wants the feature `fail-points`.
+//! one behaviour. Tests that crash an actor on purpose are in `crash` and need the feature `fail-points`.
 
 #![allow(
     clippy::unwrap_used,

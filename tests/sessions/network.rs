@@ -38,7 +38,7 @@ pub(crate) const DEAD_PEER_KNOWN: Duration = Duration::from_millis(3_100);
 /// Answers a connect in place of the host.
 type Impostor = Arc<dyn Fn() -> DuplexStream + Send + Sync>;
 
-/// A host, and how it can be reached.
+/// A host, and the ways to reach the host.
 pub(crate) struct Site {
     /// The server.
     pub(crate) host: MemoryHost,
@@ -98,7 +98,7 @@ impl Site {
         write_key(&self.key_file, key);
     }
 
-    /// Changes what a name resolves to from now on.
+    /// Changes the address that a name resolves to.
     pub(crate) fn configure(&self, change: fn(&mut ResolvedHost)) {
         *self.configure.lock().unwrap() = Some(change);
     }
@@ -195,7 +195,7 @@ impl Site {
     }
 }
 
-/// Counts a connect as waiting, until it is given up or answered.
+/// Counts a connect as waiting until the connect is given up or answered.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -314,7 +314,7 @@ impl Network for MemoryNetwork {
     }
 }
 
-/// A stream that can stop to take bytes, and notes when it is used first.
+/// A stream that can stop to take bytes, and notes its first use.
 struct Cloggable {
     stream: DuplexStream,
     clogged: Arc<AtomicBool>,

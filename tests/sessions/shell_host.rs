@@ -1,6 +1,6 @@
 //! A host with a shell that can end commands: plays the script by which the product ends a process group.
 //!
-//! The script itself is run by real shells elsewhere. Here it is what it promises: the host counts the
+//! Real shells run the script elsewhere. This host keeps the script's promise: the host counts the
 //! commands that were started before the helper, and touches nothing when the count is not the product's.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -90,7 +90,7 @@ impl ShellRunner {
         self.helpers.load(Ordering::SeqCst)
     }
 
-    /// What was started, in its order; `found` stands for a helper that has found its target.
+    /// Started programs in their order; `found` stands for a helper that has found its target.
     pub(crate) fn order(&self) -> Vec<String> {
         self.order.lock().unwrap().clone()
     }

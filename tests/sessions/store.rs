@@ -1,4 +1,4 @@
-//! What a session leaves in the store, and sessions whose store cannot be used.
+//! Entries of a session in the store, and sessions whose store cannot be used.
 
 use std::path::Path;
 
@@ -210,7 +210,7 @@ async fn a_session_that_is_not_known_says_that_the_store_cannot_be_read() {
     );
 }
 
-/// P-10: what another process or an editor left in the file is checked again, and runs nothing.
+/// P-10: entries by another process or an editor are checked again, and run nothing.
 #[tokio::test(start_paused = true)]
 async fn entries_that_were_tampered_with_are_checked_again() {
     let world = World::new().await;

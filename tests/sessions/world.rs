@@ -1,4 +1,4 @@
-//! A supervisor over hosts in memory, and short words for what the tests ask of it. Every wait is bounded, on
+//! A supervisor over hosts in memory, and short names for the requests of the tests. Every wait is bounded, on
 //! the paused clock.
 
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Bound of looking for a state: longer than the longest delay of a backoff and the longest connect.
 const LOOKING: Duration = Duration::from_secs(180);
 
-/// A supervisor and everything around it.
+/// A supervisor with its hosts and its store.
 pub(crate) struct World {
     /// The product.
     pub(crate) supervisor: SupervisorHandle,
@@ -105,7 +105,7 @@ impl World {
         Store::new(self.store_path()).load().unwrap()
     }
 
-    /// Connects a session whose name is that of its host; it has to succeed.
+    /// Connects a session with the name of its host, which has to succeed.
     pub(crate) async fn connect(&self, host: &str) -> ConnectReport {
         self.ask(request(host, host))
             .await
@@ -144,7 +144,7 @@ impl World {
         virtually_bounded("a command", running).await
     }
 
-    /// What a command prints; it has to exit with 0.
+    /// The output of a command, which has to exit with 0.
     pub(crate) async fn output_of(&self, session: &str, line: &str) -> String {
         let report = self.exec(session, line).await;
         let report = report.unwrap_or_else(|error| panic!("{line:?} was not run: {error}"));

@@ -7,7 +7,7 @@ use testkit::sshd::Sshd;
 use testkit::temp_user::TempUser;
 use testkit::world::{World, timed};
 
-/// What a shell has to do under any login shell.
+/// Checks that a shell passes under any login shell.
 async fn works_under(name: &str) {
     let user = user(name);
     let world = World::at(
@@ -90,7 +90,7 @@ async fn start_up_files_are_not_read() {
     assert_ran(&answer, 0, "out\n", "err\n");
 }
 
-/// Accounts that run something else: told at once or after the time that a shell has, with what was said.
+/// Accounts that run something else: the error comes at once or after the time limit of a shell, with the output.
 async fn gives_no_shell(config: &str, words: &[&str]) {
     let sshd = Sshd::builder().config(config).start().await;
     let world = World::at(sshd, "").await;
@@ -147,7 +147,7 @@ async fn in_sh(shell_path: &str) {
         let path = path.iter().find(|path| std::path::Path::new(path).exists());
         std::os::unix::fs::symlink(path.expect("a usual tool"), tools.path().join(tool)).unwrap();
     }
-    // busybox is what it is called.
+    // busybox takes its applet from its name.
     std::os::unix::fs::symlink(shell_path, tools.path().join("sh")).unwrap();
     let path = tools.path().display().to_string();
     let force =
@@ -190,7 +190,7 @@ async fn in_sh(shell_path: &str) {
     assert_says(&ended, &["exit 3", "the shell ended"]);
     let next = shell(&world, "pwd; umask; echo $A").await;
     assert_ran(&next, 0, "/usr\n0027\nit's\n", "");
-    // What only a look from outside finds out.
+    // Effects that only show from outside.
     let stuck = shell_with(&world, "set -n", json!({"waitMs": 40000})).await;
     assert_says(&stuck, &["the shell ended"]);
     assert_ran(&shell(&world, "echo on").await, 0, "on\n", "");

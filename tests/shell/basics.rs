@@ -1,4 +1,4 @@
-//! What lasts from command to command, and what a result says.
+//! State that lasts from command to command, and the texts of results.
 
 use serde_json::json;
 

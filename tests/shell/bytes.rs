@@ -89,7 +89,7 @@ async fn output_without_an_end_of_line_stays_without() {
 #[tokio::test]
 async fn old_frames_in_the_output_are_output() {
     let world = World::start().await;
-    // What the shell knows of its own frames: the history has the lines, and the descriptors are gone.
+    // The frames inside the shell: the history has the lines, and the descriptors are gone.
     shell(&world, "set -o history").await;
     let answer = shell(&world, "history; declare -f __mcp_sh; cat /proc/$$/cmdline").await;
     assert_eq!(answer.meta("exitCode"), 0, "{}", answer.status());

@@ -1,4 +1,4 @@
-//! How a shell ends, and what the next one has.
+//! Ends of a shell, and the state of its successor.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Commands of bash's grammar: in the session's shell they do what they do in a bash of their own.
+//! Commands of bash's grammar: the session's shell treats them as a bash of their own does.
 
 use std::path::Path;
 
@@ -105,7 +105,7 @@ fn script() -> impl Strategy<Value = String> {
     })
 }
 
-/// What a bash of its own makes of a script, in an empty directory: status and both streams.
+/// The result of a script in a bash of its own, in an empty directory: status and both streams.
 async fn alone(script: &str, directory: &Path) -> (i32, String, String) {
     let mut bash = tokio::process::Command::new("bash");
     bash.args(["--noprofile", "--norc", "-c", script])
@@ -144,7 +144,7 @@ async fn any_command_does_what_it_does_in_a_bash_of_its_own() {
         Some(number) => (number, TestRunner::default()),
         None => (SCRIPTS, TestRunner::deterministic()),
     };
-    // What bash makes of a script with its faults may look at the files around it.
+    // A script with faults may look at the files around.
     let directory = tempfile::tempdir().unwrap();
     let enter = format!("cd '{}'", directory.path().display());
     shell_with(&world, &enter, json!({})).await;
@@ -161,12 +161,12 @@ async fn any_command_does_what_it_does_in_a_bash_of_its_own() {
             without_places(&stream(&answer, "stderr")),
         );
         let mut alone = (json!(status), stdout, without_places(&stderr));
-        // Here-documents in substitutions are not always what bash makes of them. How such an error ends a `bash -c`
-        // is its own matter; here it is that of one command.
+        // Here-documents in substitutions do not always reach bash's parser alike. How such an error ends a `bash -c`
+        // differs; here the error ends one command.
         if is_broken(&alone.2) && ours.0 != 0 && alone.0 != 0 {
             (ours.0, alone.0) = (json!(1), json!(1));
         }
-        // What one command leaves behind shows in the next.
+        // Leftovers of one command show in the next.
         assert_eq!(ours, alone, "script {number}:\n{script}\nafter:\n{before}");
         before = script;
     }

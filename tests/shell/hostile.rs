@@ -10,26 +10,26 @@ use tokio::task::JoinSet;
 use crate::support::{begin, stream};
 use testkit::world::{Answer, World, timed};
 
-/// What has to become of the shell.
+/// Expected fate of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// It goes on.
+    /// The shell continues.
     Lives,
-    /// It goes on, and prints this to stderr before each command: the user asked for it.
+    /// The shell continues, and prints this to stderr before each command: the user asked for the text.
     Traces,
-    /// It ends with the command, which is said at once.
+    /// The shell ends with the command, whose result says so.
     Dies,
-    /// It ends with the next command, which is said then.
+    /// The shell ends with the next command, whose result says so.
     DiesNext,
-    /// It ends behind the command, which the next one says.
+    /// The shell ends behind the command; the next result says so.
     DiesAfter,
-    /// It ends when its command is given up, because nothing of it can be told from a command that runs.
+    /// The shell ends when its command is given up, because the state looks like that of a running command.
     Stuck,
 }
 
 use Then::{Dies, DiesAfter, DiesNext, Lives, Stuck, Traces};
 
-/// Command, its status where it is certain, what becomes of the shell.
+/// Command, its status where that is certain, fate of the shell.
 type Row = (&'static str, Option<u64>, Then);
 
 const ROWS: &[Row] = &[
@@ -177,7 +177,7 @@ const ROWS: &[Row] = &[
         Lives,
     ),
     ("umask 777", Some(0), Lives),
-    // What nobody can tell from a command that runs, and what stops it.
+    // States that look like a running command, and the end of each.
     ("kill -STOP $$", None, Stuck),
     ("suspend -f", None, Stuck),
     ("builtin() { sleep 1000; }", None, Stuck),

@@ -1,9 +1,9 @@
-//! `ssh_shell`, as a client of the binary sees it: a real sshd, real shells.
+//! `ssh_shell` from the view of a client: the binary, a real sshd, real shells.
 //!
-//! `basics`: what lasts and what a result says. `bytes`: output and commands of any content and size. `hostile`:
-//! commands that attack the frame, each with a probe behind it. `ends`: how a shell ends and what the next one has.
+//! `basics`: lasting state and texts of results. `bytes`: output and commands of any content and size. `hostile`:
+//! commands that attack the frame, each with a probe behind. `ends`: ends of a shell and the state of the next shell.
 //! `stops`: timeouts, cancels and signals. `turns`: one at a time, jobs, `busy`. `accounts`: login shells and accounts
-//! that allow none. `background`: what is left behind. `links`: lost connections, the end of the server.
+//! that allow none. `background`: processes left behind. `links`: lost connections, the end of the server.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Calls of `ssh_shell` and what they bring.
+//! Calls of `ssh_shell` and their results.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub(crate) async fn begin(world: &World, command: &str, more: Value) -> Pending 
     world.server.begin("ssh_shell", arguments).await
 }
 
-/// What the host printed to one stream.
+/// Output of the host on one stream.
 pub(crate) fn stream(answer: &Answer, name: &str) -> String {
     let blocks = answer.streams().into_iter();
     blocks

@@ -1,4 +1,4 @@
-//! Calls of tools: what is refused, and that each answer belongs to its call.
+//! Calls of tools: refusals, and that each answer belongs to its call.
 
 use std::collections::HashMap;
 

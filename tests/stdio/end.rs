@@ -1,4 +1,4 @@
-//! How it ends: at once, in order, and with everything that it has started.
+//! The end of the server: at once, in order, and with all its children.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn verify_end(client: Client) -> Ended {
         ended.stderr
     );
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    // What was killed may take a moment to be gone.
+    // A killed process may need a moment to be gone.
     eventually("no local process", || ended.home.processes().is_empty()).await;
     assert!(begun.elapsed() <= 2 * END_LIMIT, "{:?}", begun.elapsed());
     ended
@@ -83,7 +83,7 @@ async fn leave(farewell: Farewell, command: &str, process: &str) {
         Farewell::InputClosed => client.close_input(),
         Farewell::OutputClosed => {
             client.close_output();
-            // It is noticed with the next answer.
+            // The server notices with the next answer.
             client.begin("ping", json!({})).await;
         }
         Farewell::BothClosed => {

@@ -200,7 +200,7 @@ async fn what_a_line_may_look_like() {
 #[tokio::test]
 async fn nothing_but_messages_stands_on_stdout() {
     let host = Host::start().await;
-    // What it prints must not get through, on either stream.
+    // Output of the program must not get through, on either stream.
     let lines = "Match exec \"echo noise; echo noise >&2\"\nHost test";
     let config = host.sshd.ssh_config_with(lines);
     let builder = Client::builder()

@@ -1,4 +1,4 @@
-//! The binary over stdio, as an MCP client meets it: what it reads, what it answers, how it ends.
+//! The binary over stdio from the view of an MCP client: lines in, answers out, the end.
 
 #![allow(
     clippy::unwrap_used,

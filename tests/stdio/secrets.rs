@@ -1,4 +1,4 @@
-//! What was given in confidence stands in no log, no answer and no file.
+//! Secrets stand in no log, no answer and no file.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -12,7 +12,7 @@ use testkit::sshd::Sshd;
 /// The secret that is looked for.
 const SENTINEL: &str = "s3ntinel-Zyx9-9876543210";
 
-/// A server that logs all that it can.
+/// A server that logs as much as possible.
 fn talkative(config: &Path) -> Client {
     let builder = Client::builder().ssh_config(config);
     builder

@@ -1,4 +1,4 @@
-//! The store file on disk: what is read, what is refused, what a save leaves behind.
+//! The store file on disk: reads, refusals, and the files that a save leaves behind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! What only shows between processes: lost updates, kills, the umask, a full disk.
+//! Effects that only show between processes: lost updates, kills, the umask, a full disk.
 //!
 //! The other processes are this test program again, running only [`child`].
 
@@ -13,7 +13,7 @@ use rand::Rng;
 
 use super::{ONE_SESSION, Place, add, mode, name};
 
-/// What a child is to do, and with which file.
+/// The task of a child, and its file.
 const ROLE: &str = "STORE_TEST_ROLE";
 const FILE: &str = "STORE_TEST_FILE";
 /// Saves of each of two processes that work against each other.

@@ -1,4 +1,4 @@
-//! What is told when it does not work: the path, the side and the reason. Nothing is left behind.
+//! Failures name the path, the side and the reason. Nothing is left behind.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -135,7 +135,7 @@ async fn what_another_user_may_not_do_is_permission_denied() {
         .await;
     assert!(!world.there("x").exists() && !world.here("x").exists());
     assert!(world.litter().is_empty(), "{:?}", world.litter());
-    // What was never made is not promised to be removed.
+    // A file that was never made is not promised to be removed.
     let arguments = world.upload_arguments("a", "x", json!({"session": "user"}));
     let result = world.client.call("ssh_upload", arguments).await;
     let said = testkit::client::text(&result);
@@ -275,7 +275,7 @@ async fn a_host_without_sftp_says_so() {
     }
 }
 
-/// What a quota answers too: the write fails, and the disk has room.
+/// A quota answers alike: the write fails, and the disk has room.
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_is_told_and_leaves_nothing() {
     let config = "Subsystem sftp trap '' XFSZ; ulimit -f 1024; exec /usr/lib/openssh/sftp-server";

@@ -60,7 +60,7 @@ async fn modes_and_times_are_kept_and_mode_overrides() {
     set_time(&world.here("a"), 1_000_000_007);
     set_mode(&world.here("a"), 0o4751);
     world.upload("a", "b", json!({})).await;
-    // What would run with the rights of another user is not carried over.
+    // Modes that would run with the rights of another user are not carried over.
     assert_eq!(mode_and_time(&world.there("b")), (0o751, 1_000_000_007));
     set_mode(&world.there("b"), 0o640);
     world.download("b", "c", json!({})).await;
@@ -271,7 +271,7 @@ async fn files_that_claim_to_be_empty_are_read_to_their_end() {
     assert_eq!(fs::read(world.here("down")).unwrap(), expected);
 }
 
-/// The host's hash is of what the host has by then: a file that is another one at each reading never compares.
+/// The host hashes the file at that moment: a file that changes at each reading never compares.
 #[tokio::test]
 async fn what_does_not_compare_leaves_the_target_as_it_was() {
     let mut world = World::start().await;

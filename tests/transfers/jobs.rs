@@ -50,7 +50,7 @@ async fn a_transfer_over_its_wait_goes_on_as_a_job() {
     );
     assert!(text(&end).starts_with("uploaded "), "{end}");
     assert!(fs::read(world.there("big")).unwrap() == content(60_000_000));
-    // It can be asked for again.
+    // The report can be requested again.
     let again = world
         .client
         .succeed("ssh_output", json!({"job": job}))

@@ -23,7 +23,7 @@ use crate::world::content;
 use testkit::client::{Client, error_code, text};
 use testkit::readable_directory;
 
-/// What is wrong with the host.
+/// The faults of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lie {
     /// Reads answer with less than was asked for, as they may.
@@ -153,7 +153,7 @@ fn answer(lie: Lie, mut packet: Bytes, listed: &mut HashSet<Bytes>) -> Vec<u8> {
             put_string(&mut out, &data);
         }
         12 => names(lie, id, listed.insert(first), &mut out),
-        // CLOSE and what changes something.
+        // CLOSE and requests that change something.
         4 | 6 | 9 | 10 | 13 | 14 | 15 | 18 | 20 => {
             begin(101);
             out.put_u32(0);
@@ -238,7 +238,7 @@ impl World {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let server = server.clone();
-                // How it ended is for the client's side to assert.
+                // The client's side asserts how the connection ended.
                 tokio::spawn(async move { drop(server.serve_stream(stream).await) });
             }
         })

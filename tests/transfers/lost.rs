@@ -11,7 +11,7 @@ use testkit::eventually;
 
 const SIZE: usize = 120_000_000;
 
-/// Begins a transfer over a slow link and cuts it when some of it has arrived.
+/// Begins a transfer over a slow link and cuts the link when some data has arrived.
 async fn cut(world: &mut World, tool: &str, arguments: Value) -> Value {
     let link = world.link.as_ref().expect("a link").link.clone();
     link.set_delay(Duration::from_millis(20));
@@ -56,7 +56,7 @@ async fn a_cut_link_leaves_the_target_as_it_was() {
         for path in [world.here("target"), world.there("target")] {
             assert_eq!(fs::read(path).unwrap(), b"old");
         }
-        // What could not be removed over the old link is removed over the next one.
+        // Files that could not be removed over the old link are removed over the next one.
         let swept = || world.litter().is_empty();
         eventually("the session to come back and clean up", swept).await;
         let call = arguments(&world, tool, json!({}));
@@ -96,7 +96,7 @@ async fn resume_goes_on_where_the_link_was_cut() {
 #[tokio::test]
 async fn a_source_that_changed_since_is_copied_anew() {
     for tool in ["ssh_upload", "ssh_download"] {
-        // Another time tells it, and where the time is the same the content does.
+        // Another time shows the change, and where the time is the same the content does.
         for (time, words) in [
             (1_600_000_000, "source changed"),
             (1_500_000_000, "not the beginning"),

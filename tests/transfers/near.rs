@@ -1,4 +1,4 @@
-//! Short links: a large file goes over several channels, and to the disk of the host while it arrives.
+//! Short links: a large file goes over several channels, and to the disk of the host during the transfer.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use testkit::{eventually, readable_directory};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
-/// What one SFTP process of the host did with the file.
+/// Requests of one SFTP process of the host for the file.
 #[derive(Debug, Default)]
 struct Work {
     read: u64,
@@ -18,7 +18,7 @@ struct Work {
     syncs: usize,
 }
 
-/// sshd_config(5) whose SFTP processes each write what they do to a file of their own in this directory.
+/// sshd_config(5) whose SFTP processes each log to a file of their own in this directory.
 fn logging(directory: &Path) -> String {
     format!(
         "MaxSessions 10\nSubsystem sftp exec /usr/lib/openssh/sftp-server -e -l VERBOSE 2>{}/$$.log",
@@ -26,7 +26,7 @@ fn logging(directory: &Path) -> String {
     )
 }
 
-/// What the processes did so far; those that did nothing are left out.
+/// Logs of the processes so far, without idle processes.
 fn work(directory: &Path) -> Vec<Work> {
     let logs = fs::read_dir(directory).unwrap();
     let works = logs.map(|log| work_of(&fs::read_to_string(log.unwrap().path()).unwrap()));
@@ -67,7 +67,7 @@ async fn a_large_file_goes_over_several_channels_and_is_synced_on_the_way() {
     fs::write(world.here("a.bin"), &bytes).unwrap();
     world.upload("a.bin", "b.bin", json!({})).await;
     assert!(fs::read(world.there("b.bin")).unwrap() == bytes);
-    // Its end is in the logs: the processes say it when they end.
+    // The processes log their end.
     let close = json!({"session": "web"});
     world.client.succeed("ssh_disconnect", close).await;
     let uploaded = || work(logs.path());

@@ -73,7 +73,7 @@ async fn a_tree_cannot_bring_such_a_file_either() {
         )
         .await;
     assert!(!home.join("harmless").exists() && !home.join(".ssh/authorized_keys").exists());
-    // The store's own file is where it was.
+    // The store's own file is unchanged.
     assert!(home.join(".ssh-mcp-sessions.json").is_file());
 }
 
@@ -107,7 +107,7 @@ async fn private_keys_are_not_uploaded() {
     assert!(!world.there("x").exists());
     let arguments = json!({"localPath": "~/.ssh/id_other.pub", "remotePath": world.there("x.pub")});
     world.client.succeed("ssh_upload", arguments).await;
-    // In a tree it is left out, and told.
+    // In a tree the file is left out, and the report says so.
     fs::create_dir(world.here("tree")).unwrap();
     fs::copy(&key, world.here("tree/key")).unwrap();
     fs::write(world.here("tree/a"), "a").unwrap();

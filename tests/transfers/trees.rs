@@ -29,7 +29,7 @@ fn plant(root: &Path) {
     set_time(&root.join("sub/deep"), 1_333_333_333);
 }
 
-/// Everything below a directory: what it is, and what it holds.
+/// Everything below a directory: type and content.
 fn listing(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     let mut waiting = vec![root.to_owned()];

@@ -1,4 +1,4 @@
-//! The binary on stdio, a real sshd behind it, and a directory for each side.
+//! The binary on stdio with a real sshd, and a directory for each side.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,11 +13,11 @@ use testkit::link::TcpLink;
 use testkit::readable_directory;
 use testkit::sshd::Sshd;
 
-/// A server with the session `web`, and the host behind it.
+/// A server with the session `web`, and the host.
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) sshd: Sshd,
-    /// Between both, where a test wants to disturb it.
+    /// The link between both, where a test disturbs the connection.
     pub(crate) link: Option<TcpLink>,
     directory: TempDir,
 }
@@ -103,7 +103,7 @@ impl World {
         self.directory.path().join("there").join(name)
     }
 
-    /// What the two directories hold that begins with a dot: temporary and partial files.
+    /// Temporary and partial files in the two directories.
     pub(crate) fn litter(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for side in ["here", "there"] {
@@ -122,14 +122,14 @@ impl World {
         merged(paths, more)
     }
 
-    /// An upload that must do what it should; gives its record.
+    /// An upload that must succeed; returns its record.
     pub(crate) async fn upload(&mut self, from: &str, to: &str, more: Value) -> Value {
         let arguments = self.upload_arguments(from, to, more);
         let result = self.client.succeed("ssh_upload", arguments).await;
         result["structuredContent"].clone()
     }
 
-    /// A download that must do what it should; gives its record.
+    /// A download that must succeed; returns its record.
     pub(crate) async fn download(&mut self, from: &str, to: &str, more: Value) -> Value {
         let arguments = self.download_arguments(from, to, more);
         let result = self.client.succeed("ssh_download", arguments).await;

@@ -1,4 +1,4 @@
-//! A small MCP client that drives the real binary over stdio, and says what it saw.
+//! A small MCP client that drives the real binary over stdio and records all messages.
 //!
 //! Each line of stdout must be one JSON-RPC message, whatever else a test is about. All waits are bounded.
 
@@ -72,7 +72,7 @@ impl ClientBuilder {
     }
 }
 
-/// A running server and this client of it. Dropping it kills the server and what it has started.
+/// A running server and its client. Dropping this kills the server and its children.
 #[derive(Debug)]
 pub struct Client {
     child: Child,
@@ -90,11 +90,11 @@ pub struct Client {
 /// A server that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// All that it wrote to stdout.
+    /// All messages on stdout.
     pub messages: Vec<Value>,
-    /// All that it wrote to stderr.
+    /// All text on stderr.
     pub stderr: String,
     /// Its home directory.
     pub home: Arc<Home>,
@@ -121,7 +121,7 @@ impl Client {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // For tokio, which collects it then; `Home` ends the rest.
+            // For tokio, which then reaps the child; `Home` ends the rest.
             .kill_on_drop(true);
         ClientBuilder { command, home }
     }
@@ -143,7 +143,7 @@ impl Client {
         Process::find(self.pid).expect("the server runs")
     }
 
-    /// The most memory that it has held, in bytes.
+    /// Peak resident memory of the server, in bytes.
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid));
         let status = status.expect("the server runs");
@@ -152,7 +152,7 @@ impl Client {
         1024 * kilobytes.expect("a size").parse::<u64>().expect("a number")
     }
 
-    /// What it has written to stderr so far.
+    /// Text on stderr so far.
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
     }
@@ -217,14 +217,14 @@ impl Client {
         self.result(&id).await
     }
 
-    /// Calls a tool that must do what it should.
+    /// Calls a tool that must succeed.
     pub async fn succeed(&mut self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await;
         assert_ne!(result["isError"], json!(true), "{tool}: {result}");
         result
     }
 
-    /// The answer to a request; reads on until it comes.
+    /// The answer to a request; reads messages until the answer comes.
     pub async fn answer(&mut self, id: &Value) -> Value {
         loop {
             if let Some(answer) = self.seen.iter().find(|message| is_answer(message, id)) {
@@ -240,7 +240,7 @@ impl Client {
         self.seen.iter().any(|message| is_answer(message, id))
     }
 
-    /// The result of a call; panics when it is a protocol error.
+    /// The result of a call; panics on a protocol error.
     pub async fn result(&mut self, id: &Value) -> Value {
         let answer = self.answer(id).await;
         assert!(answer["result"].is_object(), "{answer}");
@@ -309,7 +309,7 @@ impl Drop for Client {
     }
 }
 
-/// Reads a pipe to its end in the background, so that the server never waits for room in it.
+/// Reads a pipe to the end in the background, so that the server never waits for room in the pipe.
 fn collect(mut pipe: ChildStderr, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut buffer = [0; 4096];

@@ -72,7 +72,7 @@ impl DaemonBuilder {
         self
     }
 
-    /// Uses the home directory, and with it the saved sessions, of an earlier daemon.
+    /// Uses the home directory of an earlier daemon, and with the directory the saved sessions.
     pub fn home(mut self, home: &Arc<TempDir>) -> Self {
         self.command
             .env("HOME", home.path())
@@ -81,7 +81,7 @@ impl DaemonBuilder {
         self
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts the daemon and waits until the port is open.
     pub async fn start(mut self) -> Daemon {
         self.command.arg("--http").arg(self.port.to_string());
         let mut child = self.command.spawn().expect("the binary starts");
@@ -112,7 +112,7 @@ impl DaemonBuilder {
         daemon
     }
 
-    /// Runs it to its end, for one that is not meant to start. Gives its status and its stderr.
+    /// Runs a daemon that must refuse to start, to the end. Returns exit status and stderr.
     pub async fn refused(mut self) -> (ExitStatus, String) {
         let running = tokio::task::spawn_blocking(move || self.command.output());
         let output = bounded("the daemon to give up", running).await;
@@ -136,7 +136,7 @@ fn base(program: &Path, home: &Path) -> Command {
     command
 }
 
-/// A running daemon; dropping it kills it and what it has started.
+/// A running daemon; dropping this kills the daemon and its children.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -161,7 +161,7 @@ impl Daemon {
         Self::builder().ssh_config(config).start().await
     }
 
-    /// Where it listens, `ADDR:PORT`.
+    /// Address of the daemon, `ADDR:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -182,7 +182,7 @@ impl Daemon {
         &self.home
     }
 
-    /// What it has written to stderr so far.
+    /// Text on stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
@@ -239,7 +239,7 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             eprintln!("stderr of the daemon:\n{}", self.stderr());
         }
-        // It may have ended by itself. Its own process first, then what it has started.
+        // The daemon may have ended by itself. Its own process first, then the children.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let marker = format!("HOME={}", self.home.path().display());

@@ -24,7 +24,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The program under test: cargo names it, and a test that is started by hand finds it beside its own directory.
+/// The program under test: cargo names the file; a test that is started by hand finds the file beside its own directory.
 pub fn binary() -> &'static str {
     static BINARY: LazyLock<String> = LazyLock::new(|| {
         std::env::var("CARGO_BIN_EXE_mcp-ssh-sessions").unwrap_or_else(|_| {
@@ -37,7 +37,7 @@ pub fn binary() -> &'static str {
     &BINARY
 }
 
-/// Bound of every wait: what is not true by then never will be, however slow the machine.
+/// Bound of every wait. A condition that does not hold by then never will, however slow the machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The same on a paused clock: longer than every backoff and timeout of the product.
 pub const VIRTUAL_PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -55,12 +55,12 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     bounded(what, waiting).await;
 }
 
-/// Awaits `future`; panics with `what` when it takes longer than [`PATIENCE`].
+/// Awaits `future`; panics with `what` after [`PATIENCE`].
 pub async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
     within(PATIENCE, what, future).await
 }
 
-/// Awaits `future`; panics with `what` when it takes longer than [`VIRTUAL_PATIENCE`].
+/// Awaits `future`; panics with `what` after [`VIRTUAL_PATIENCE`].
 pub async fn virtually_bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
     within(VIRTUAL_PATIENCE, what, future).await
 }
@@ -82,7 +82,7 @@ pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("own file");
 }
 
-/// Runs a program to its end and returns its output; panics with its errors when it fails.
+/// Runs a program to the end and returns the output; panics with stderr if the program fails.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .output()

@@ -1,4 +1,4 @@
-//! A link that fails on request: it stalls, is cut or delays, between in-memory streams or as a TCP proxy.
+//! A link that fails on request: stalls, cuts and delays, between in-memory streams or as a TCP proxy.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Link {
             .send_modify(|condition| condition.stalled = true);
     }
 
-    /// Closes both ends of every connection, with the loss of what was under way. New ones pass.
+    /// Closes both ends of every connection, with the loss of all data under way. New connections pass.
     pub fn cut(&self) {
         self.condition.send_modify(|condition| condition.cuts += 1);
     }
@@ -71,7 +71,7 @@ impl Link {
         self.live.load(Ordering::SeqCst)
     }
 
-    /// Connects two streams through this link until one direction fails, both have ended or it is cut.
+    /// Connects two streams through this link until one direction fails, both have ended or the link is cut.
     pub fn join<A, B>(&self, a: A, b: B)
     where
         A: AsyncRead + AsyncWrite + Send + 'static,
@@ -127,7 +127,7 @@ impl Link {
         }
     }
 
-    /// Delivers what is due, unless the link is stalled, and then the end of file.
+    /// Delivers chunks when they are due, unless the link is stalled, and then the end of file.
     async fn deliver<W: AsyncWrite>(
         &self,
         mut queued: mpsc::Receiver<(Instant, Bytes)>,
@@ -144,10 +144,10 @@ impl Link {
     }
 }
 
-/// A [`Link`] as a TCP proxy on a loopback port. Dropping it cuts its connections.
+/// A [`Link`] as a TCP proxy on a loopback port. Dropping this cuts the connections.
 #[derive(Debug)]
 pub struct TcpLink {
-    /// Where it listens.
+    /// Address of the proxy.
     pub address: SocketAddr,
     /// The controls.
     pub link: Link,
@@ -174,7 +174,7 @@ impl TcpLink {
         }
     }
 
-    /// The port that it listens on.
+    /// Port of the proxy.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -202,7 +202,7 @@ async fn accept(
         accepted.fetch_add(1, Ordering::SeqCst);
         let link = link.clone();
         tokio::spawn(async move {
-            // With nobody upstream the client is dropped, which it sees as an early end.
+            // With nobody upstream the client is dropped and sees an early end.
             let Ok(server) = TcpStream::connect(upstream).await else {
                 return;
             };

@@ -21,18 +21,18 @@ struct Stat {
     process: Process,
     parent: i32,
     name: String,
-    /// It has ended and is not reaped: as good as gone.
+    /// A process that has ended and is not reaped counts as gone.
     zombie: bool,
 }
 
 impl Process {
-    /// The process of this id, if it is there.
+    /// The process of this id, if there is a live one.
     pub fn find(pid: u32) -> Option<Self> {
         let stat = read_stat(pid.try_into().ok()?)?;
         (!stat.zombie).then_some(stat.process)
     }
 
-    /// Whether it has not ended.
+    /// Whether the process still runs.
     pub fn is_alive(self) -> bool {
         read_stat(self.pid).is_some_and(|stat| stat.process == self && !stat.zombie)
     }
@@ -55,7 +55,7 @@ impl Process {
     pub fn signal(self, signal: Signal) {
         if self.is_alive() {
             let pid = Pid::from_raw(self.pid).expect("a process id");
-            // It may end before the signal arrives.
+            // The process may end before the signal arrives.
             let _ = kill_process(pid, signal);
         }
     }
@@ -146,6 +146,6 @@ pub fn kill_and_wait(processes: &[Process]) {
         }
         std::thread::sleep(POLL);
     }
-    // Not a panic: it may come while another one unwinds.
+    // Not a panic: this may run while another panic unwinds.
     eprintln!("still there after SIGKILL: {processes:?}");
 }

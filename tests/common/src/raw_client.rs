@@ -15,17 +15,17 @@ use tokio::time::Instant;
 
 use super::virtually_bounded;
 
-/// The name that the client logs in with unless it is told another.
+/// Default login name.
 pub const USER: &str = "tester";
 
-/// What the server said before authentication.
+/// Messages of the server before authentication.
 #[derive(Debug, Default)]
 struct Greeting {
     host_key: Option<PublicKey>,
     banner: Option<String>,
 }
 
-/// Accepts every host key and keeps it.
+/// Accepts and records every host key.
 #[derive(Debug)]
 pub struct Handler(Arc<Mutex<Greeting>>);
 
@@ -99,7 +99,7 @@ impl RawClient {
             .success())
     }
 
-    /// Whether the server lets this password in, and what it answered.
+    /// Whether the server accepts this password, and the answer of the server.
     pub async fn offer_password(
         &mut self,
         user: &str,
@@ -213,7 +213,7 @@ impl RawOutput {
         std::str::from_utf8(&self.stdout).expect("text")
     }
 
-    /// Keeps what a message brings and names it.
+    /// Records a message and returns its name.
     fn take(&mut self, message: ChannelMsg, after: Duration) -> &'static str {
         match message {
             ChannelMsg::Data { data } => {

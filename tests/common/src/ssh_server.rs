@@ -21,7 +21,7 @@ use super::virtually_bounded;
 
 /// Bytes that one in-memory stream holds.
 const STREAM_BYTES: usize = 64 * 1024;
-/// What `flood` writes over and over: 16 bytes, so that any offset tells what has to stand there.
+/// Text that `flood` repeats: 16 bytes, so that the expected text at any offset is known.
 pub const FLOOD_LINE: &[u8; 16] = b"0123456789abcde\n";
 /// Bytes that `flood` writes at once.
 const FLOOD_CHUNK_BYTES: usize = 32 * 1024;
@@ -34,12 +34,12 @@ pub type ScriptOf = fn(&str) -> String;
 /// | step | does |
 /// | --- | --- |
 /// | `echo TEXT`, `err TEXT` | writes a line to stdout or stderr |
-/// | `exit N` | ends with that status; without it the status is 0 |
+/// | `exit N` | ends with that status; the default is 0 |
 /// | `signal NAME` | ends as if killed by that signal |
 /// | `sleep MS` | waits on tokio's clock |
 /// | `flood BYTES` | writes that much of [`FLOOD_LINE`] to stdout |
 /// | `cat` | copies stdin to stdout until its end |
-/// | `hang` | waits for a signal that kills it, for ever |
+/// | `hang` | waits for ever, until a signal kills the command |
 /// | `hang-stubborn` | the same, but INT and TERM are ignored |
 /// | `hold MS` | leaves a background process behind that holds the streams so long, and goes on |
 /// | `eof` | ends stdout and stderr; the command goes on |
@@ -52,7 +52,7 @@ pub struct ScriptedRunner {
     script_of: Mutex<Option<ScriptOf>>,
 }
 
-/// What a runner has run.
+/// Commands that a runner has started.
 #[derive(Debug, Default)]
 struct Seen {
     runs: HashMap<String, usize>,
@@ -94,8 +94,8 @@ impl ScriptedRunner {
         drop(found.expect("the runner is there"));
     }
 
-    /// Finds the script within the text of a command, for callers that wrap what they were given.
-    /// Counters keep the text as it arrived.
+    /// Finds the script within the text of a command, for callers that wrap their commands.
+    /// Counters keep the original text.
     pub fn unwrap_with(&self, script_of: ScriptOf) {
         *self.script_of.lock().unwrap() = Some(script_of);
     }
@@ -123,7 +123,7 @@ impl CommandRunner for ScriptedRunner {
     }
 }
 
-/// Counts a command as live until it is dropped.
+/// Counts a command as live until dropped.
 struct Live {
     seen: Arc<watch::Sender<Seen>>,
     text: String,
@@ -177,7 +177,7 @@ fn signal(name: &str) -> Exit {
     }
 }
 
-/// Runs one step; the exit if it ends the command.
+/// Runs one step; the exit if the step ends the command.
 async fn run_step(
     step: &str,
     stdin: &mut mpsc::Receiver<Bytes>,
@@ -252,7 +252,7 @@ fn milliseconds(argument: &str) -> Duration {
 pub struct MemoryHost {
     /// The controls of its connections.
     pub link: Link,
-    /// What runs its commands.
+    /// Runs the commands of the host.
     pub runner: Arc<ScriptedRunner>,
     server: DemoServer,
     host_key: Mutex<PrivateKey>,
@@ -267,7 +267,7 @@ pub fn serve_over(link: &Link, server: &DemoServer) -> DuplexStream {
     let (far, end) = tokio::io::duplex(STREAM_BYTES);
     link.join(near, far);
     let server = server.clone();
-    // How it ended is for the client's side to assert.
+    // The client's side asserts how the connection ended.
     tokio::spawn(async move { drop(server.serve_stream(end).await) });
     client
 }
@@ -336,7 +336,7 @@ impl MemoryHost {
         self.server.set_options(change);
     }
 
-    /// The key that it proves itself with.
+    /// The host key.
     pub fn host_key(&self) -> PrivateKey {
         self.host_key.lock().unwrap().clone()
     }

@@ -16,7 +16,7 @@ use super::{eventually, readable_directory, run, set_mode};
 
 pub use keys::KeyType;
 
-/// Ports tried for the first start: between the choice of a port and its use another process may take it.
+/// Ports tried for the first start: another process may take a port between its choice and its use.
 const PORT_ATTEMPTS: usize = 5;
 
 /// How an [`Sshd`] is to be set up.
@@ -61,7 +61,7 @@ impl SshdBuilder {
     }
 }
 
-/// A running server; dropping it ends its sessions and everything that these have started.
+/// A running server; dropping this ends the sessions and all their processes.
 #[derive(Debug)]
 pub struct Sshd {
     directory: TempDir,
@@ -122,20 +122,20 @@ impl Sshd {
         sshd
     }
 
-    /// Starts the listener; false if it ended instead, for example because its port was taken.
+    /// Starts the listener; false if sshd ended instead, for example because the port was taken.
     async fn launch(&mut self) -> bool {
         self.write_config();
         let seen = self.log().len();
         let mut command = Command::new(&self.binary);
         command.arg("-D");
-        // Not `-e`: what sshd logs between fork and exec would appear in the stderr of the command.
+        // Not `-e`: sshd's log lines between fork and exec would appear in the stderr of the command.
         command.arg("-E").arg(self.server_path("sshd.log"));
         command.arg("-f").arg(self.server_path("sshd_config"));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Kept at once, so that it is ended too when the wait below panics.
+        // Kept at once, so that a panic in the wait below ends the listener too.
         self.listener = Some(command.spawn().expect("sshd starts"));
         // Its own word, because a connection made to find out would count as one.
         let listening = format!("Server listening on 127.0.0.1 port {}.", self.port);
@@ -253,22 +253,22 @@ impl Sshd {
         found
     }
 
-    /// The port that it listens on.
+    /// Port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address that it listens on.
+    /// Address of the server.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The name of the user who runs it and may log in.
+    /// The user who runs the server and may log in.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// What it has logged so far, at level DEBUG1.
+    /// The log so far, at level DEBUG1.
     pub fn log(&self) -> String {
         let bytes = fs::read(self.server_path("sshd.log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -279,7 +279,7 @@ impl Sshd {
         self.directory.path().join("home")
     }
 
-    /// What the commands of the current user have as `HOME`. They start in the real one, as sshd has it.
+    /// `HOME` of the current user's commands. Commands start in the real home, as sshd decides.
     pub fn remote_home(&self) -> PathBuf {
         self.server_path("home")
     }

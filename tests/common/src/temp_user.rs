@@ -1,4 +1,4 @@
-//! A system user of one test, for what only a real account can show: passwords, other login shells.
+//! A system user of one test, for properties of real accounts: passwords, other login shells.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::{readable_directory, run};
 const ATTEMPTS: usize = 50;
 
 /// A user with a random name and password, removed with its home directory when dropped. To be made before
-/// the server that it logs in to, so that its processes have ended by then.
+/// the server for this account, so that all processes of the account have ended by then.
 #[derive(Debug)]
 pub struct TempUser {
     name: String,
@@ -88,7 +88,7 @@ impl Drop for TempUser {
     }
 }
 
-/// Runs a tool of the user database until it gets the lock.
+/// Runs a tool of the user database until the tool gets the lock.
 fn persistently(command: impl Fn() -> Command) {
     if !(1..ATTEMPTS).any(|_| succeeds(command())) {
         run(&mut command());

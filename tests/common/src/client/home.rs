@@ -6,17 +6,17 @@ use tempfile::TempDir;
 
 use crate::processes::{self, Process};
 
-/// A home directory, by which everything that was started with it is found.
+/// A home directory, by which every process that was started with this home is found.
 #[derive(Debug)]
 pub struct Home(pub(super) TempDir);
 
 impl Home {
-    /// Where it is.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The server and what it has started, as long as it runs.
+    /// The server and its children that still run.
     pub fn processes(&self) -> Vec<Process> {
         processes::with_environment(&format!("HOME={}", self.path().display()))
     }

@@ -1,4 +1,4 @@
-//! What stands in requests and results.
+//! Contents of requests and results.
 
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use super::Sshd;
 
 impl Sshd {
     /// Writes sshd_config: the lines of the test, then the fixture's own where these leave a choice, then
-    /// the test's `Match` blocks, which would swallow what follows them.
+    /// the test's `Match` blocks, which would swallow all lines behind them.
     pub(super) fn write_config(&self) {
         let starts_block = |line: &&str| keyword(line) == "match";
         let block_at = self.extra.lines().position(|line| starts_block(&line));
@@ -130,7 +130,7 @@ fn knows_penalties(sshd: &std::path::Path) -> bool {
         let mut command = Command::new(sshd);
         command.args(["-t", "-o", "PerSourcePenalties=no", "-f", "/dev/null"]);
         let output = command.output().expect("sshd runs");
-        // It may also miss host keys, which is no news.
+        // Host keys may be missing as well, which does not matter here.
         !String::from_utf8_lossy(&output.stderr).contains("Bad configuration option")
     })
 }

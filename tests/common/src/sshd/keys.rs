@@ -20,7 +20,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// The name that ssh-keygen and file names have for it.
+    /// The name of the type in ssh-keygen and in file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ed25519 => "ed25519",
@@ -66,7 +66,7 @@ impl Sshd {
             .join(format!("id_{}", self.user_key.as_str()))
     }
 
-    /// Makes one more key that may log in; an empty passphrase leaves it unencrypted.
+    /// Makes another key that may log in; an empty passphrase leaves the key unencrypted.
     pub fn add_user_key(&self, name: &str, key_type: KeyType, passphrase: &str) -> PathBuf {
         let path = self.home().join(".ssh").join(name);
         generate(&path, key_type, passphrase);
@@ -87,7 +87,7 @@ impl Sshd {
         file.write_all(&public).expect("room for a key");
     }
 
-    /// The public host key of this type, as it stands in its file.
+    /// The public host key of this type, as in its file.
     pub fn host_public_key(&self, key_type: KeyType) -> String {
         let path = public_key_path(&self.host_key_path(key_type));
         fs::read_to_string(path)

@@ -30,7 +30,7 @@ impl Answer {
         self.streams().into_iter().map(|(_, text)| text).collect()
     }
 
-    /// What the host said, with the stream of each block.
+    /// Output of the host, with the stream of each block.
     pub fn streams(&self) -> Vec<(String, String)> {
         let text = |block: &Value| {
             let stream = block["_meta"][STREAM_META].as_str()?;
@@ -39,7 +39,7 @@ impl Answer {
         self.blocks().iter().filter_map(text).collect()
     }
 
-    /// What was left out, where.
+    /// Gaps in the output, each with its text.
     pub fn omitted(&self) -> Vec<(Value, String)> {
         let gap = |block: &Value| {
             let meta = &block["_meta"][OMITTED_META];
@@ -49,7 +49,7 @@ impl Answer {
         self.blocks().iter().filter_map(gap).collect()
     }
 
-    /// A field of the result for programs; null if it is left out.
+    /// A field of the result for programs; null if absent.
     pub fn meta(&self, field: &str) -> &Value {
         &self.result["_meta"][RESULT_META][field]
     }

@@ -1,4 +1,4 @@
-//! The binary on stdio, a real sshd behind it, and a client that bounds every wait.
+//! The binary on stdio with a real sshd, and a client that bounds every wait.
 
 mod answer;
 mod server;
@@ -21,14 +21,14 @@ const EVENTUALLY: Duration = Duration::from_secs(45);
 /// Between two such questions.
 const POLL: Duration = Duration::from_millis(20);
 
-/// A server with a session, and the host behind it. The server goes first.
+/// A server with a session, and the host. The server is dropped first.
 #[derive(Debug)]
 pub struct World {
     /// The server under test.
     pub server: Server,
     /// The host.
     pub sshd: Sshd,
-    /// What a job had printed when it was handed over: it counts as read, so its first unread output lacks it.
+    /// Output that the handover of a job has shown: this counts as read, so the first unread output lacks these blocks.
     early: Mutex<HashMap<String, Vec<Value>>>,
 }
 
@@ -80,7 +80,7 @@ impl World {
         job
     }
 
-    /// `ssh_output`; the first look at what is unread has what the handover showed in front.
+    /// `ssh_output`; the first look at unread output begins with the output that the handover showed.
     pub async fn output(&self, job: &str, more: Value) -> Answer {
         let elsewhere = ["offsetBytes", "grep", "stream"];
         let unread = elsewhere.iter().all(|name| more.get(name).is_none());
@@ -125,7 +125,7 @@ impl World {
         text
     }
 
-    /// Waits for the end of a job without reading it.
+    /// Waits for the end of a job without reading output.
     pub async fn ended(&self, job: &str) -> Answer {
         poll(&format!("the end of {job}"), async || {
             // Nothing is left behind the end, so this returns at the end of the job, and moves no mark.

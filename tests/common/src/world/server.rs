@@ -61,7 +61,7 @@ impl Server {
         server
     }
 
-    /// Sends a call and does not wait for it.
+    /// Sends a call and returns at once.
     pub async fn begin(&self, tool: &str, arguments: Value) -> Pending {
         self.request("tools/call", json!({"name": tool, "arguments": arguments}))
             .await
