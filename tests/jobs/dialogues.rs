@@ -164,7 +164,7 @@ async fn sudo_takes_a_password_on_a_terminal() {
     world.read_until(&job, &prompt).await;
     // The hint comes when the prompt has stood for a while.
     let hint = "seems to wait for input";
-    crate::world::poll("the hint", async || {
+    testkit::world::poll("the hint", async || {
         let look = world.output(&job, json!({"offsetBytes": 0})).await;
         look.status().contains(hint).then_some(())
     })

@@ -59,7 +59,7 @@ async fn a_timeout_goes_on_counting_after_the_handover() {
 async fn a_lost_connection_is_told_with_the_output_so_far() {
     let world = World::start().await;
     let job = world.job("echo before; exec sleep 1000", json!({})).await;
-    crate::world::poll("the output", async || {
+    testkit::world::poll("the output", async || {
         let look = world.output(&job, json!({"offsetBytes": 0})).await;
         (look.text() == "before\n").then_some(())
     })
@@ -141,7 +141,7 @@ async fn the_output_of_a_disconnected_session_can_be_read() {
     world.connect("other").await;
     let more = json!({"session": "other"});
     let job = world.job("echo unread; exec sleep 1000", more).await;
-    crate::world::poll("the output", async || {
+    testkit::world::poll("the output", async || {
         let look = world.output(&job, json!({"offsetBytes": 0})).await;
         (look.text() == "unread\n").then_some(())
     })

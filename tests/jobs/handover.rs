@@ -114,7 +114,7 @@ async fn a_cancelled_look_kills_nothing_and_reads_nothing() {
     let world = World::start().await;
     let job = world.job(TWO_LINES, json!({"interactive": true})).await;
     // The unread line is seen by an explicit offset, which does not move the mark.
-    crate::world::poll("the first line", async || {
+    testkit::world::poll("the first line", async || {
         let look = world.output(&job, json!({"offsetBytes": 0})).await;
         (look.text() == "first\n").then_some(())
     })

@@ -14,8 +14,8 @@
 mod errors;
 mod far;
 mod files;
-mod jobs;
 mod hostile_sftp;
+mod jobs;
 mod lost;
 mod near;
 mod policy;
