@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::server::{Fault, HostileSftp};
+use self::server::{Fault, HostileSftp, SIZE};
 use crate::world::content;
 use testkit::client::{Client, error_code, text};
 use testkit::readable_directory;

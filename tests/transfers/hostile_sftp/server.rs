@@ -31,7 +31,7 @@ pub(super) enum Fault {
 }
 
 /// Size of every file.
-const SIZE: usize = 100_000;
+pub(super) const SIZE: usize = 100_000;
 
 /// Answers SFTP requests with one fault.
 pub(super) struct HostileSftp(pub(super) Fault);
