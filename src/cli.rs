@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 /// Persistent SSH sessions as MCP tools for AI coding agents.
 ///
-/// Without a subcommand: an MCP server on stdio, to be started by an MCP client. Starting does nothing but
-/// start: no host is dialled, no file is written. With --http: a daemon that all clients of this machine share,
-/// for entries like {"type": "http", "url": "http://127.0.0.1:7722/mcp"}; "type": "sse" works as well.
+/// Without a subcommand: an MCP server on stdio, to be started by an MCP client. Startup has no side effects: no host
+/// is dialled, no file is written. With --http: a daemon that all clients of this machine share, for entries like
+/// {"type": "http", "url": "http://127.0.0.1:7722/mcp"}; "type": "sse" works as well.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, max_term_width = 100)]
 pub struct Cli {
@@ -17,11 +17,11 @@ pub struct Cli {
     #[arg(long, env = "MCP_SSH_CONFIG", value_name = "FILE", global = true)]
     pub ssh_config: Option<PathBuf>,
 
-    /// Where sessions are saved; never holds a password [default: ~/.ssh-mcp-sessions.json]
+    /// File of saved sessions; never contains a password [default: ~/.ssh-mcp-sessions.json]
     #[arg(long, env = "MCP_SSH_STORE", value_name = "FILE", global = true)]
     pub store: Option<PathBuf>,
 
-    /// Directory below which uploads and downloads stay (repeatable)
+    /// Restrict the local paths of uploads and downloads to this directory (repeatable)
     #[arg(
         long,
         env = "MCP_SSH_LOCAL_ROOT",
@@ -36,12 +36,12 @@ pub struct Cli {
     #[arg(long, env = "MCP_SSH_HTTP", value_name = "[ADDR:]PORT", value_parser = http_address)]
     pub http: Option<SocketAddr>,
 
-    /// Clients of --http have to send `Authorization: Bearer TOKEN` with the content of this file, which is made
-    /// if it is missing. Without it only the user who runs the daemon is served, and only on loopback
+    /// Clients of --http have to send `Authorization: Bearer TOKEN` with the content of this file, which is created if
+    /// missing. Without a token, only the user who runs the daemon is served, and only on loopback
     #[arg(long, env = "MCP_SSH_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Another name, NAME or NAME:PORT, under which clients of --http may address it, such as that of a proxy
+    /// Further name, NAME or NAME:PORT, under which clients may address the --http daemon, such as that of a proxy
     /// (repeatable; in the environment separated by commas)
     #[arg(
         long = "allow-host",
@@ -51,7 +51,7 @@ pub struct Cli {
     )]
     pub allow_hosts: Vec<String>,
 
-    /// What is logged to stderr: off, error, warn, info, debug or trace
+    /// Level of the log on stderr: off, error, warn, info, debug or trace
     #[arg(
         long,
         env = "MCP_SSH_LOG",
@@ -61,17 +61,17 @@ pub struct Cli {
     )]
     pub log: String,
 
-    /// What to do instead of serving
+    /// Subcommand instead of serving
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do instead of serving.
+/// Subcommands instead of serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the main job on an embedded SSH server: connect, run, lose the link, go on
+    /// Walk through the features on an embedded SSH server: connect, run, lose the link, reconnect
     Demo,
-    /// Check what the product needs and say what to fix; with HOST, try it step by step
+    /// Check the requirements and say what to fix; with HOST, connect step by step
     Doctor {
         /// Host to resolve, dial, verify and authenticate to
         host: Option<String>,
@@ -79,10 +79,10 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Where sessions are saved.
+    /// Path of the file of saved sessions.
     pub fn store_path(&self) -> PathBuf {
         self.store.clone().unwrap_or_else(|| {
-            // Without any home directory the store reports a path that cannot be written.
+            // Without a home directory, the store reports a path that cannot be written.
             std::env::home_dir()
                 .unwrap_or_default()
                 .join(".ssh-mcp-sessions.json")

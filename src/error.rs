@@ -1,11 +1,11 @@
-//! The words that every layer shares when something fails: stable error codes and the fate of a command.
+//! Terms for failures that every layer shares: stable error codes and the fate of a command.
 //!
-//! A leaf: it imports nothing of this crate. Each layer has its own error enum; these two types are what
-//! crosses all of them and ends in the `_meta` of a tool result.
+//! A leaf: imports nothing of this crate. Each layer has its own error enum; these two types cross all layers and end in
+//! the `_meta` of a tool result.
 
 use std::fmt;
 
-/// Stable machine-readable code of a tool error, as listed in the README.
+/// Stable machine-readable code of a tool error, as listed in docs/troubleshooting.md.
 ///
 /// Other programs match on the text of these codes: a code is never renamed and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub enum ErrorCode {
     InvalidParameter,
     /// No session of that name is known, neither connected nor saved.
     NoSuchSession,
-    /// No session was named and there is no default one.
+    /// No session was named and there is no default session.
     NoDefaultSession,
     /// The session cannot be used until it is connected again.
     NotConnected,
@@ -24,23 +24,23 @@ pub enum ErrorCode {
     AuthFailed,
     /// The host key is in no known_hosts file.
     HostKeyUnknown,
-    /// The host key differs from the recorded one.
+    /// The host key differs from the recorded key.
     HostKeyChanged,
     /// The host key is marked as revoked.
     HostKeyRevoked,
     /// A host certificate does not fit the host.
     HostKeyMismatch,
-    /// The OpenSSH configuration cannot be read or asks for something that cannot be honoured.
+    /// The OpenSSH configuration cannot be read, or has an option that cannot be honoured.
     ConfigError,
-    /// The shell or the session runs something else right now.
+    /// The shell or the session is busy with another command.
     Busy,
     /// No job of that name is known.
     NoSuchJob,
-    /// The job has ended and takes no more input.
+    /// The job has ended and accepts no more input.
     JobEnded,
     /// A limit of `limits.rs` was reached.
     LimitExceeded,
-    /// The connection was lost while the call was under way.
+    /// The connection was lost during the call.
     ConnectionLost,
     /// A time limit passed.
     TimedOut,
@@ -61,7 +61,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code, in the order of the README's table.
+    /// Every code, in the order of the table in docs/troubleshooting.md.
     pub const ALL: [Self; 24] = [
         Self::InvalidParameter,
         Self::NoSuchSession,
@@ -89,7 +89,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// The code as it stands in `_meta` and in the README.
+    /// The code as written in `_meta`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidParameter => "invalidParameter",
@@ -126,10 +126,10 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What is known of a command that was asked for: the "never twice" rule in one word.
+/// Fate of a requested command: the base of the rule that nothing runs twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// The exec request never left: nothing ran, the call may be made again.
+    /// The exec request was never sent: nothing ran, and the call may be repeated.
     NotSent,
     /// The command ran and its end was seen.
     Completed,
@@ -138,7 +138,7 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// The word as it stands in `_meta`.
+    /// The fate as written in `_meta`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotSent => "notSent",

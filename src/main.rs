@@ -1,4 +1,4 @@
-//! The binary: reads the command line and starts what it asks for.
+//! The binary: reads the command line and starts the server or a subcommand.
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -15,7 +15,7 @@ use mcp_ssh_sessions::ssh::resolve::Resolver;
 use mcp_ssh_sessions::store::Store;
 use mcp_ssh_sessions::{demo, doctor, limits, server, telemetry};
 
-/// A bad option, as in most command line tools.
+/// Exit status for a bad option, as in most command line tools.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -35,24 +35,24 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(cli));
-    // Local children end with their tasks. A thread may still be blocked in a read of stdin; it is not waited for.
+    let code = runtime.block_on(dispatch(cli));
+    // Local children end with their tasks. A thread that is blocked in a read of stdin is not waited for.
     runtime.shutdown_timeout(limits::RUNTIME_END_TIMEOUT);
     code
 }
 
 /// Threads of the runtime: half of the processors. A call, a connection and a transfer are chains of tasks that wake
-/// each other, which costs least within one thread, and the rest is for ciphers and disks at the other end of a
-/// loopback connection and for what the user runs beside this.
+/// each other, which costs least within a thread. The other processors are left to the far end of a loopback connection
+/// and to the user's other programs.
 fn workers() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     (processors / 2).max(1)
 }
 
-async fn run(cli: Cli) -> ExitCode {
+async fn dispatch(cli: Cli) -> ExitCode {
     match &cli.command {
-        Some(Command::Demo) => demo::run().await,
-        Some(Command::Doctor { host }) => doctor::run(&cli, host.as_deref()).await,
+        Some(Command::Demo) => demo::walk_through().await,
+        Some(Command::Doctor { host }) => doctor::examine_all(&cli, host.as_deref()).await,
         None => serve(&cli).await,
     }
 }

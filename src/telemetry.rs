@@ -1,4 +1,4 @@
-//! Logs: to stderr, because stdout belongs to the MCP transport, and only our own words.
+//! Logs: to stderr, because stdout belongs to the MCP transport, and only events of this crate.
 //!
 //! Other crates' events are dropped whatever the filter says: at debug level they print whole requests, and
 //! with them passwords and outputs.
@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// Starts logging. An error says what is wrong with the filter.
+/// Starts logging. An error names the fault in the filter.
 pub fn init(filter: &str) -> Result<(), String> {
     let levels = EnvFilter::try_new(filter)
         .map_err(|error| format!("--log {filter:?} is not a filter: {error}"))?;

@@ -1,18 +1,18 @@
 //! Plain text on stdout, for the two subcommands that own it: `demo` and `doctor`.
 //!
-//! Everywhere else stdout is the MCP wire, and clippy denies printing to it. These two serve no client there,
-//! and this is the only place that writes for them. A leaf: it imports nothing of this crate.
+//! Everywhere else stdout is the MCP wire, and clippy denies printing there. The two subcommands serve no client, and
+//! only this module prints for them. A leaf: imports nothing of this crate.
 
 use std::io::{IsTerminal, Write};
 
-/// What became of something, as the sign in front of its line.
+/// A verdict, as the sign in front of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// It is as it should be.
+    /// Success.
     Good,
-    /// It is not.
+    /// A fault.
     Bad,
-    /// It was not tried, or is worth knowing without being wrong.
+    /// Not tried, or worth knowing without being a fault.
     Note,
 }
 
@@ -43,7 +43,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes to stdout, with colors if that is a terminal and nobody objects (<https://no-color.org>).
+    /// Writes to stdout, with colors on a terminal unless NO_COLOR is set (<https://no-color.org>).
     pub fn stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {

@@ -1,4 +1,4 @@
-//! One session channel of the embedded server, from its open to its close.
+//! A session channel of the embedded server, from open to close.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ const STATUS_RUNNER_PANICKED: u32 = 254;
 /// Extended data type of standard error (RFC 4254, 5.2).
 const EXTENDED_DATA_STDERR: u32 = 1;
 
-/// What a channel needs of its server.
+/// The parts of the server that a channel uses.
 pub(super) struct ChannelContext {
-    /// Sends the exit signal, which a channel alone cannot.
+    /// Sends the exit signal, which a channel's own handle cannot send.
     pub(super) handle: Handle,
     /// Runs the command.
     pub(super) runner: Arc<dyn CommandRunner>,
     /// Counts the command among the tasks of the server.
     pub(super) tasks: TaskTracker,
-    /// Cancelled with the connection; the channel cancels it when it closes.
+    /// Cancelled with the connection, and when the channel closes.
     pub(super) closed: CancellationToken,
 }
 
 /// Serves a channel: waits for its command, runs it, ends when either side closes.
 pub(super) async fn serve(channel: Channel<Msg>, context: ChannelContext) {
-    // Dropped on every way out, so that the command always learns of the end.
+    // Dropped on every return, so that the command is always notified of the end.
     let _close = context.closed.clone().drop_guard();
     let (mut read, write) = channel.split();
     let Some(command) = wait_for_request(&mut read, context.runner.as_ref()).await else {
@@ -53,7 +53,7 @@ pub(super) async fn serve(channel: Channel<Msg>, context: ChannelContext) {
     }
 }
 
-/// What a channel was asked to run.
+/// The request of a channel.
 enum Request {
     /// A command line.
     Command(Bytes),
@@ -61,7 +61,7 @@ enum Request {
     Subsystem(String),
 }
 
-/// The first request that runs something, or none if the channel closes before one.
+/// Waits for the first request that runs something; `None` if the channel closes first.
 async fn wait_for_request(
     read: &mut ChannelReadHalf,
     runner: &dyn CommandRunner,
@@ -94,15 +94,15 @@ fn start(
             tracing::error!(%error, "the runner of a demo command panicked");
             Exit::Status(STATUS_RUNNER_PANICKED)
         });
-        // Nobody listens when the channel was closed first.
+        // The receiver is gone when the channel was closed first.
         let _ = exit.send(CommandEvent::Exited(ended)).await;
     });
 }
 
 /// Hands the client's data and signals to the command until the client closes the channel.
 ///
-/// The channel is read on while the command does not read, up to a limit: russh returns window credit on
-/// receipt, so what is not read here stalls the whole connection, other channels and signals included.
+/// The channel is drained up to a limit while the command does not read: russh returns window credit on receipt, so
+/// unread data stalls the whole connection, other channels and signals included.
 async fn forward_input(
     mut read: ChannelReadHalf,
     stdin: mpsc::Sender<Bytes>,
@@ -134,7 +134,7 @@ async fn forward_input(
     }
 }
 
-/// Input that the command has not taken yet.
+/// Input that the command has not read yet.
 #[derive(Default)]
 struct Backlog {
     chunks: VecDeque<Bytes>,
@@ -156,7 +156,7 @@ impl Backlog {
     }
 }
 
-/// Sends a chunk; false when the command takes no more input.
+/// Sends a chunk; false when the command accepts no more input.
 async fn send_one(stdin: Option<&mpsc::Sender<Bytes>>, chunk: Option<&Bytes>) -> bool {
     match (stdin, chunk) {
         (Some(stdin), Some(chunk)) => stdin.send(chunk.clone()).await.is_ok(),
@@ -164,7 +164,7 @@ async fn send_one(stdin: Option<&mpsc::Sender<Bytes>>, chunk: Option<&Bytes>) ->
     }
 }
 
-/// Sends what the command says, in its order, then EOF and close.
+/// Sends the command's output in order, then EOF and close.
 async fn forward_output(
     mut events: mpsc::Receiver<CommandEvent>,
     write: &ChannelWriteHalf<Msg>,
@@ -199,7 +199,7 @@ async fn report_exit(exit: Exit, write: &ChannelWriteHalf<Msg>, handle: &Handle)
     match exit {
         Exit::Status(status) => write.exit_status(status).await.is_ok(),
         Exit::Signal { name, core_dumped } => {
-            // russh writes the name of a custom signal as it is given.
+            // russh writes the name of a custom signal unchanged.
             let signal = Sig::Custom(name);
             let (message, language) = (String::new(), String::new());
             let sent =

@@ -1,6 +1,6 @@
-//! A small MCP client over the stdio of a child process: what an agent's host does, without the agent.
+//! A small MCP client over the stdio of a child process, in the place of an agent's host.
 //!
-//! It knows the protocol only from outside, as any other client: lines of JSON-RPC, written and read here.
+//! The client shares no code with the server: lines of JSON-RPC are written and read here.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,35 +18,35 @@ use tokio::time::{Instant, timeout};
 use super::tool_result::ToolResult;
 use crate::limits::{DEMO_CALL_TIMEOUT, DEMO_END_TIMEOUT, STDIO_LINE_MAX_BYTES};
 
-/// The protocol version that is asked for: one of those that begin with `initialize`.
+/// The requested protocol version, of the era that begins with `initialize`.
 const PROTOCOL_VERSION: &str = "2025-06-18";
 
-/// Why there is no answer.
+/// Reason for a missing answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     /// The server could not be started.
     #[error("the MCP server cannot be started: {0}")]
     Start(#[source] io::Error),
-    /// The server has ended or takes no more input.
+    /// The server has ended or accepts no more input.
     #[error("the MCP server has ended")]
     Gone,
     /// The server took too long.
     #[error("no answer to {0} within {limit} s", limit = DEMO_CALL_TIMEOUT.as_secs())]
     Silent(String),
-    /// The server refused a request (a failed tool call is an answer and not this).
+    /// The server refused a request. (A failed tool call is an answer.)
     #[error("{method} was refused: {message}")]
     Refused {
         /// The request.
         method: String,
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
-    /// The server goes on although its input has ended.
+    /// The server still runs although its input has ended.
     #[error("the MCP server did not end within {} s", DEMO_END_TIMEOUT.as_secs())]
     Stuck,
 }
 
-/// The requests that were not answered yet.
+/// Requests without an answer.
 #[derive(Clone, Default)]
 struct Pending(Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>);
 
@@ -56,8 +56,7 @@ impl Pending {
     }
 }
 
-/// A running server and the means to talk to it. Requests may be under way at once. Dropping it kills the
-/// server.
+/// A running server and its client. Several requests may be in progress at once. Dropping the client kills the server.
 pub(super) struct Client {
     child: Child,
     stdin: tokio::sync::Mutex<ChildStdin>,
@@ -88,7 +87,7 @@ impl Client {
         })
     }
 
-    /// Opens the conversation; gives what the server says of itself.
+    /// Opens the conversation; returns the server's description of itself.
     pub(super) async fn initialize(&self) -> Result<Value, ClientError> {
         let parameters = json!({
             "protocolVersion": PROTOCOL_VERSION,
@@ -148,7 +147,7 @@ impl Client {
             .map_err(|_| ClientError::Gone)
     }
 
-    /// Ends the server's input and waits for its end, which must come by itself.
+    /// Ends the server's input and waits until the server exits by itself.
     pub(super) async fn end(self) -> Result<(ExitStatus, Duration), ClientError> {
         let Self {
             mut child, stdin, ..
@@ -159,7 +158,7 @@ impl Client {
             Ok(Ok(status)) => Ok((status, started.elapsed())),
             Ok(Err(_)) => Err(ClientError::Gone),
             Err(_) => {
-                // An error means that it has ended at last.
+                // An error means that the server has exited meanwhile.
                 let _ = child.kill().await;
                 Err(ClientError::Stuck)
             }
@@ -167,13 +166,13 @@ impl Client {
     }
 }
 
-/// Hands each answer to the one who waits for it. Notifications are not asked for and are left alone.
+/// Hands each answer to the request that waits for it. Notifications are ignored.
 async fn read_answers(stdout: ChildStdout, pending: Pending) {
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     loop {
         line.clear();
-        // Our own server writes no longer lines; what is cut off here is no JSON, and the wait ends in time.
+        // The product writes no longer lines. A line that is cut here is no JSON, and the wait times out.
         let mut bounded = (&mut reader).take(STDIO_LINE_MAX_BYTES as u64);
         match bounded.read_until(b'\n', &mut line).await {
             Ok(1..) => {}
@@ -187,7 +186,7 @@ async fn read_answers(stdout: ChildStdout, pending: Pending) {
             .as_u64()
             .and_then(|id| pending.lock().remove(&id));
         if let Some(sender) = waiting {
-            // Nobody waits any more when the time was over.
+            // The receiver is gone when the request has timed out.
             let _ = sender.send(message);
         }
     }

@@ -1,5 +1,4 @@
-//! What runs a command for the embedded server, and what such a command can do: the seam between SSH and
-//! processes (or the scripts that stand for them in tests).
+//! The interface between the embedded server and its commands, which are processes, or scripts in tests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,8 +14,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Runs the commands of `exec` requests.
 pub trait CommandRunner: Send + Sync + 'static {
-    /// Runs one command to its end. The future is a task of its own: it goes on when its channel closes
-    /// and learns of that from [`CommandIo::closed`].
+    /// Runs a command to its end. The future is a task of its own: the task continues when its channel closes, which
+    /// [`CommandIo::closed`] reports.
     fn run(&self, command: Bytes, io: CommandIo) -> BoxFuture<Exit>;
 
     /// Whether there is a subsystem of this name.
@@ -24,7 +23,7 @@ pub trait CommandRunner: Send + Sync + 'static {
         false
     }
 
-    /// Runs a subsystem like a command; asked only where [`Self::has_subsystem`] said so.
+    /// Runs a subsystem like a command; called only where [`Self::has_subsystem`] is true.
     fn run_subsystem(&self, _name: String, _io: CommandIo) -> BoxFuture<Exit> {
         Box::pin(async { Exit::Status(127) })
     }
@@ -33,13 +32,13 @@ pub trait CommandRunner: Send + Sync + 'static {
 /// How a command ended (RFC 4254, 6.10).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// It returned this status.
+    /// The command returned this status.
     Status(u32),
-    /// A signal killed it.
+    /// A signal killed the command.
     Signal {
         /// Name without `SIG`.
         name: String,
-        /// Whether it left a core dump.
+        /// Whether the command left a core dump.
         core_dumped: bool,
     },
 }
@@ -47,14 +46,14 @@ pub enum Exit {
 /// The ends of a command's streams and the events that reach it.
 #[derive(Debug)]
 pub struct CommandIo {
-    /// What the client sends; ends at the client's EOF.
+    /// Data from the client; ends at the client's EOF.
     pub stdin: mpsc::Receiver<Bytes>,
     /// Standard output. The channel stays open until every clone of both outputs is dropped, as under sshd
     /// where background processes hold the pipes.
     pub stdout: OutputSender,
     /// Standard error.
     pub stderr: OutputSender,
-    /// Names of signals that the client sends, without `SIG`.
+    /// Names of signals from the client, without `SIG`.
     pub signals: mpsc::Receiver<String>,
     /// Cancelled when the channel has closed, the connection is gone or the server stops.
     pub closed: CancellationToken,
@@ -67,31 +66,31 @@ pub(super) struct CommandEnds {
     pub(super) stdin: mpsc::Sender<Bytes>,
     /// Feeds [`CommandIo::signals`].
     pub(super) signals: mpsc::Sender<String>,
-    /// What the command says, in order.
+    /// Output and end of the command, in order.
     pub(super) events: mpsc::Receiver<CommandEvent>,
-    /// Where the command's exit is to be put, behind the output that it wrote.
+    /// Sender for the command's exit, which follows the command's output.
     pub(super) exit: mpsc::Sender<CommandEvent>,
 }
 
-/// One thing that a command says to its channel.
+/// A message of a command to its channel.
 #[derive(Debug)]
 pub(super) enum CommandEvent {
     /// Standard output was written.
     Stdout(Bytes),
     /// Standard error was written.
     Stderr(Bytes),
-    /// Both outputs were closed although the command may go on.
+    /// Both outputs were closed; the command may continue.
     OutputEnded,
     /// The command ended.
     Exited(Exit),
 }
 
-/// The channel of a command is gone: what it writes goes nowhere, as into a closed pipe.
+/// The channel of a command is gone: output is lost, as in a closed pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the channel of the command is closed")]
 pub struct ChannelClosed;
 
-/// One of the two output streams of a command.
+/// An output stream of a command.
 #[derive(Debug, Clone)]
 pub struct OutputSender {
     events: mpsc::Sender<CommandEvent>,
@@ -99,7 +98,7 @@ pub struct OutputSender {
 }
 
 impl OutputSender {
-    /// Writes a chunk; waits while the client takes nothing.
+    /// Writes a chunk; waits while the client does not read.
     pub async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), ChannelClosed> {
         let event = (self.wrap)(chunk.into());
         self.events.send(event).await.map_err(|_| ChannelClosed)

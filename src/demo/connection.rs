@@ -1,4 +1,4 @@
-//! One connection of the embedded server: who may enter and which channels open.
+//! A connection of the embedded server: authentication, and the opening of channels.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use tokio_util::sync::CancellationToken;
 use super::channel::{self, ChannelContext};
 use super::server::{ServerOptions, Shared};
 
-/// russh's handler of one connection.
+/// russh's handler of a connection.
 pub(super) struct Connection {
     options: Arc<ServerOptions>,
     shared: Arc<Shared>,
-    /// One permit per open session channel.
+    /// A permit for each open session channel.
     sessions: Arc<Semaphore>,
-    /// Channels that have had their one exec request.
+    /// Channels that have had their exec request.
     used: HashSet<ChannelId>,
     /// Cancelled when the connection is gone.
     closed: CancellationToken,
 }
 
 impl Connection {
-    /// A connection that has authenticated nobody yet.
+    /// A connection before authentication.
     pub(super) fn new(
         options: Arc<ServerOptions>,
         shared: Arc<Shared>,
@@ -43,7 +43,7 @@ impl Connection {
         }
     }
 
-    /// Answers one credential, after the configured delay.
+    /// Answers a credential, after the configured delay.
     async fn verdict(&self, accepted: bool) -> Auth {
         tokio::time::sleep(self.options.auth_delay).await;
         if accepted {
@@ -61,7 +61,7 @@ impl Connection {
         }
     }
 
-    /// The comment of a key says nothing about it.
+    /// Compares keys without their comments.
     fn is_authorized(&self, key: &PublicKey) -> bool {
         key.key_data() == self.options.authorized_key.key_data()
     }
@@ -95,7 +95,7 @@ impl Handler for Connection {
         _user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        // Counted here and not when the signature follows: a key is one attempt either way.
+        // Counted here and not when the signature follows: a key is a single attempt.
         self.shared.counters.auth_attempt();
         let accepted = self.is_authorized(offer.public_key);
         Ok(self.verdict(accepted).await)

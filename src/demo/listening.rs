@@ -48,7 +48,7 @@ async fn accept(server: DemoServer, listener: TcpListener) {
                     drop(slot);
                 });
             }
-            // A connection that was reset before it was accepted, or no file descriptors: later ones may do.
+            // The connection was reset before the accept, or no file descriptor is free: later accepts may succeed.
             Err(error) => {
                 tracing::debug!(%error, "demo server could not accept a connection");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -57,9 +57,9 @@ async fn accept(server: DemoServer, listener: TcpListener) {
     }
 }
 
-/// Serves one TCP connection.
+/// Serves a TCP connection.
 async fn serve_tcp(server: &DemoServer, stream: TcpStream) {
-    // Without it each small answer waits for the other side's delayed acknowledgement.
+    // Nagle's algorithm would make each small answer wait for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "demo server could not turn off nagle's algorithm");
     }
@@ -71,14 +71,14 @@ async fn serve_tcp(server: &DemoServer, stream: TcpStream) {
 /// A server on a loopback port. Dropping it closes the port and cuts every connection.
 #[derive(Debug)]
 pub struct Listening {
-    /// Where it listens.
+    /// Address of the port.
     pub address: SocketAddr,
     server: DemoServer,
     _accepting: DropGuard,
 }
 
 impl Listening {
-    /// Cuts every connection that is open; the port stays open, so that clients can come back.
+    /// Cuts every open connection; the port stays open, so that clients can reconnect.
     pub fn drop_connections(&self) {
         self.server.drop_connections();
     }

@@ -1,4 +1,4 @@
-//! The embedded SSH server: what `demo` shows the product on, and what the tests run it against.
+//! The embedded SSH server, which `demo` and the tests run the product against.
 //!
 //! ```text
 //! DemoServer                    options, runner, counters; `Listening` is the same behind a TCP port
@@ -8,18 +8,20 @@
 //! ```
 //!
 //! Ends travel downwards as cancelled tokens: [`DemoServer::drop_connections`] ends every connection, a
-//! connection its channels, a channel tells its command through [`CommandIo::closed`]. What a command does
-//! about it is its runner's business: [`LocalProcess`] kills the process group.
+//! connection its channels, a channel notifies its command through [`CommandIo::closed`]. The reaction is up to the
+//! runner: [`LocalProcess`] kills the process group.
 //!
-//! [`run`] is the walk itself: `stage` sets two such servers, the product's MCP server and a client up, `steps`
-//! are what the client does, `walk` goes through them and tells.
+//! [`walk_through`] is the subcommand: `stage` sets up two such servers, the product's MCP server and a client; `steps` holds the
+//! client's actions; `walk` performs the steps and reports them.
 //!
-//! Deliberately absent: forwarding, terminals, subsystems, environment requests. All of them are refused.
+//! Deliberately absent: forwarding, terminals, environment requests, and subsystems other than sftp. All of them are
+//! refused.
 
 mod channel;
 mod client;
 mod command;
 mod connection;
+mod key;
 mod listening;
 mod process;
 mod server;
@@ -30,16 +32,8 @@ mod tool_result;
 mod walk;
 
 pub use command::{BoxFuture, ChannelClosed, CommandIo, CommandRunner, Exit, OutputSender};
+pub use key::generate_key;
 pub use listening::Listening;
 pub use process::LocalProcess;
 pub use server::{DemoError, DemoServer, ServerOptions};
-pub use walk::run;
-
-use russh::keys::PrivateKey;
-use russh::keys::ssh_key::private::Ed25519Keypair;
-
-/// A new Ed25519 key, for one server or one user of one run.
-pub fn generate_key() -> PrivateKey {
-    // From a seed, because the key crate takes generators of another version of `rand` than ours.
-    PrivateKey::from(Ed25519Keypair::from_seed(&rand::random()))
-}
+pub use walk::walk_through;

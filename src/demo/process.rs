@@ -17,7 +17,7 @@ use super::command::{BoxFuture, CommandIo, CommandRunner, Exit, OutputSender};
 
 /// Exit status of a command that could not be started, as of a shell.
 const STATUS_NOT_STARTED: u32 = 126;
-/// What a shell adds to the number of a signal that has no name of its own here.
+/// The number that a shell adds to a signal's number; used for signals without a name here.
 const STATUS_SIGNAL_BASE: u32 = 128;
 /// Bytes read from a pipe at once: the size of an SSH data packet.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -42,15 +42,15 @@ const SIGNALS: [(&str, Signal); 14] = [
 
 /// Runs each command with `/bin/sh -c` as the current user, in a process group of its own.
 ///
-/// The group is killed when the channel has closed, when the connection is gone and when the runtime ends,
-/// so that nothing stays behind. (sshd leaves such processes alone.)
+/// The group is killed when the channel has closed, when the connection is gone and when the runtime ends, so that no
+/// process is left behind. (sshd leaves such processes alone.)
 #[derive(Debug)]
 pub struct LocalProcess {
     directory: PathBuf,
 }
 
 impl LocalProcess {
-    /// Runs commands in `directory`, which is also their `$HOME`: they keep away from the user's own.
+    /// Runs commands in `directory`, which is also their `$HOME`, away from the user's own files.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -60,7 +60,7 @@ impl LocalProcess {
 
 impl CommandRunner for LocalProcess {
     fn run(&self, command: Bytes, io: CommandIo) -> BoxFuture<Exit> {
-        Box::pin(run(self.directory.clone(), command, io))
+        Box::pin(run_in_process_group(self.directory.clone(), command, io))
     }
 
     fn has_subsystem(&self, name: &str) -> bool {
@@ -72,8 +72,8 @@ impl CommandRunner for LocalProcess {
     }
 }
 
-/// Runs one command until its shell ends.
-async fn run(directory: PathBuf, command: Bytes, io: CommandIo) -> Exit {
+/// Runs a command until its shell ends.
+async fn run_in_process_group(directory: PathBuf, command: Bytes, io: CommandIo) -> Exit {
     let CommandIo {
         stdin,
         stdout,
@@ -85,7 +85,7 @@ async fn run(directory: PathBuf, command: Bytes, io: CommandIo) -> Exit {
         Ok(started) => started,
         Err(error) => {
             let reason = format!("cannot start /bin/sh in {}: {error}\n", directory.display());
-            // Whoever closed the channel does not need the reason.
+            // A client that has closed the channel does not need the reason.
             let _ = stderr.send(reason).await;
             return Exit::Status(STATUS_NOT_STARTED);
         }
@@ -126,11 +126,11 @@ fn spawn(directory: &Path, command: &[u8]) -> io::Result<(Child, ProcessGroup)> 
     Ok((child, ProcessGroup { leader }))
 }
 
-/// A process group that is killed when this is dropped.
+/// A process group that is killed on drop.
 ///
-/// Dropped when the channel has closed and not when the shell has ended, so that background processes may
-/// go on for as long as they hold the channel open. A group without members is not an error; that the
-/// kernel has given its number to a new group by then would take a whole turn of its process ids.
+/// Dropped when the channel has closed and not when the shell has ended, so that background processes may continue for
+/// as long as they hold the channel open. A group without members is not an error. For the kernel to reuse the number
+/// by then, all process ids would have to wrap around.
 struct ProcessGroup {
     leader: Pid,
 }
@@ -156,7 +156,7 @@ async fn wait(mut child: Child, leader: Pid, mut signals: mpsc::Receiver<String>
     }
 }
 
-/// What SSH says of an exit status of this machine.
+/// An exit status of this machine in SSH's terms.
 fn exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (None, Some(number)) => match name_of(number) {
@@ -193,7 +193,7 @@ async fn copy_stdin(mut stdin: mpsc::Receiver<Bytes>, mut pipe: ChildStdin) {
     }
 }
 
-/// Sends what comes out of a pipe. With the channel gone the pipe is closed, and a writer gets SIGPIPE.
+/// Copies a pipe to the output. With the channel gone, the pipe is closed and writers get SIGPIPE.
 async fn copy_output(mut pipe: impl AsyncRead + Unpin, output: OutputSender) {
     let mut buffer = BytesMut::new();
     loop {
@@ -213,12 +213,12 @@ mod tests {
     use std::time::Duration;
     use tokio_util::sync::CancellationToken;
 
-    /// A command under way.
+    /// A running command.
     struct Running {
         ends: CommandEnds,
         exit: tokio::task::JoinHandle<Exit>,
         closed: CancellationToken,
-        /// Output that no line was made of yet.
+        /// Output behind the last complete line.
         unread: BytesMut,
         directory: tempfile::TempDir,
     }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     async fn gone(pid: &str) {
-        // A zombie has ended too: who reaps it is not our business.
+        // A zombie has ended too, whoever reaps it.
         let path = format!("/proc/{pid}/stat");
         let lives = || std::fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
         bounded(async {

@@ -17,18 +17,18 @@ use super::connection::{self, Connection};
 use crate::limits::{DEMO_AUTH_TRIES_MAX, DEMO_SESSIONS_MAX};
 use crate::ssh::stream::Severable;
 
-/// How a [`DemoServer`] behaves. Connections that are open keep the options they began with.
+/// Behaviour of a [`DemoServer`]. Open connections keep the options of their start.
 #[derive(Clone)]
 pub struct ServerOptions {
-    /// The key that the server proves itself with.
+    /// The host key.
     pub host_key: PrivateKey,
-    /// The one key that may log in, as any user.
+    /// The only key that may log in, as any user.
     pub authorized_key: PublicKey,
-    /// The password that may log in; none turns the method off.
+    /// The password that may log in; `None` turns the method off.
     pub password: Option<String>,
-    /// The answer to the one prompt of keyboard-interactive; none turns the method off.
+    /// The answer to the prompt of keyboard-interactive; `None` turns the method off.
     pub keyboard_interactive: Option<String>,
-    /// Session channels of one connection; further ones are refused as sshd refuses them.
+    /// Session channels of a connection; further channels are refused, as by sshd.
     pub max_sessions: usize,
     /// Refused credentials after which the connection is ended.
     pub max_auth_tries: usize,
@@ -60,7 +60,7 @@ impl ServerOptions {
             methods: connection::methods(self),
             keys: vec![self.host_key.clone()],
             max_auth_attempts: self.max_auth_tries,
-            // Refusals come at once, apart from `auth_delay`: nothing here is worth guessing.
+            // Refusals are immediate, apart from `auth_delay`: there is no secret to protect from guessing.
             auth_rejection_time: Duration::ZERO,
             inactivity_timeout: None,
             ..Config::default()
@@ -78,7 +78,7 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
-/// Why the embedded server cannot serve.
+/// Errors of the embedded server.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// No loopback port could be bound.
@@ -89,7 +89,7 @@ pub enum DemoError {
     Connection(#[from] russh::Error),
 }
 
-/// Counts of what a server has seen.
+/// Counters of a server.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     connections: AtomicUsize,
@@ -109,13 +109,13 @@ impl Counters {
     }
 }
 
-/// What the connections of a server have in common.
+/// State that the connections of a server share.
 pub(super) struct Shared {
     /// Runs the commands.
     pub(super) runner: Arc<dyn CommandRunner>,
     /// Every task of the server.
     pub(super) tasks: TaskTracker,
-    /// What was seen so far.
+    /// Counters.
     pub(super) counters: Counters,
     options: Mutex<Arc<ServerOptions>>,
     /// Parent of the tokens of the connections that are open; replaced when they are dropped.
@@ -137,7 +137,8 @@ impl fmt::Debug for DemoServer {
 }
 
 impl DemoServer {
-    /// A server that runs its commands with `runner`. It serves nothing until it is told what.
+    /// A server that runs its commands with `runner`. Connections are passed to [`Self::serve`] or accepted by
+    /// [`Self::listen`].
     pub fn new(options: ServerOptions, runner: Arc<dyn CommandRunner>) -> Self {
         let shared = Shared {
             runner,
@@ -161,7 +162,7 @@ impl DemoServer {
         change(Arc::make_mut(&mut options));
     }
 
-    /// Serves one connection to its end. Dropping the future cuts the connection.
+    /// Serves a connection to its end. Dropping the future cuts the connection.
     pub async fn serve_stream<S>(&self, stream: S) -> Result<(), DemoError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -184,7 +185,7 @@ impl DemoServer {
         Ok(session.await?)
     }
 
-    /// Cuts every connection that is open. New ones are served as before.
+    /// Cuts every open connection. New connections are served as before.
     pub fn drop_connections(&self) {
         let mut connections = self
             .shared
@@ -199,7 +200,7 @@ impl DemoServer {
         self.shared.counters.connections.load(Ordering::Relaxed)
     }
 
-    /// Credentials shown so far: keys offered, passwords and answers; `none` is not one.
+    /// Credentials shown so far: keys offered, passwords and answers; `none` does not count.
     pub fn auth_attempts(&self) -> usize {
         self.shared.counters.auth_attempts.load(Ordering::Relaxed)
     }

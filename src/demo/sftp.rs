@@ -1,4 +1,4 @@
-//! The SFTP subsystem of the embedded server, over russh-sftp: as much as one file each way needs.
+//! The SFTP subsystem of the embedded server, over russh-sftp: the requests that a file each way needs.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::command::{CommandIo, Exit};
 
-/// Bytes under way between the channel and the subsystem.
+/// Bytes in flight between the channel and the subsystem.
 const PIPE_BYTES: usize = 256 * 1024;
 /// Bytes handed to the channel at once.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -23,7 +23,7 @@ const HANDLES_MAX: usize = 64;
 /// Bytes of one read.
 const READ_MAX_BYTES: u32 = 64 * 1024;
 
-/// Serves SFTP on a channel until the client ends it. Relative paths start in `directory`.
+/// Serves SFTP on a channel until the client ends the channel. Relative paths start in `directory`.
 pub(super) async fn serve(directory: PathBuf, io: CommandIo) -> Exit {
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     russh_sftp::server::run(far, Files::new(directory)).await;
@@ -44,7 +44,7 @@ async fn carry(stream: DuplexStream, mut io: CommandIo) {
                 break;
             }
         }
-        // The other side sees the end by itself when it is gone.
+        // Fails only when the other side is gone and needs no end.
         let _ = write.shutdown().await;
     };
     let stdout = io.stdout;
@@ -59,7 +59,7 @@ async fn carry(stream: DuplexStream, mut io: CommandIo) {
     tokio::join!(inward, outward);
 }
 
-/// The open files of one channel.
+/// The open files of a channel.
 struct Files {
     directory: PathBuf,
     open: HashMap<String, File>,
@@ -84,7 +84,7 @@ impl Files {
     }
 }
 
-/// What OpenSSH makes of an error.
+/// The status that OpenSSH gives for an error.
 fn status(error: &io::Error) -> StatusCode {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StatusCode::NoSuchFile,
@@ -228,7 +228,7 @@ impl russh_sftp::server::Handler for Files {
 
     async fn rename(&mut self, id: u32, from: String, to: String) -> Result<Status, StatusCode> {
         let (from, to) = (self.path(&from), self.path(&to));
-        // As the draft has it: nothing is replaced.
+        // As the draft says, a rename replaces nothing.
         if to.symlink_metadata().is_ok() {
             return Err(StatusCode::Failure);
         }

@@ -1,4 +1,4 @@
-//! What a tool answered, as a client sees it on the wire.
+//! The result of a tool, as a client sees it on the wire.
 
 use serde_json::Value;
 
@@ -12,17 +12,17 @@ impl ToolResult {
         Self(value)
     }
 
-    /// Whether the tool says that something did not happen.
+    /// Whether the result is an error.
     pub(super) fn is_error(&self) -> bool {
         self.0["isError"] == true
     }
 
-    /// The record of a tool that answers with one.
+    /// The record of a record result.
     pub(super) fn record(&self) -> &Value {
         &self.0["structuredContent"]
     }
 
-    /// A field of a command's result for programs; null where it does not apply.
+    /// A field of a command's record; null where the field does not apply.
     pub(super) fn field(&self, name: &str) -> &Value {
         &self.0["_meta"]["mcp-ssh-sessions/result"][name]
     }
@@ -38,7 +38,7 @@ impl ToolResult {
         self.content().filter_map(|block| block["text"].as_str())
     }
 
-    /// The texts of the blocks of one stream, joined; what was left out between them is missing.
+    /// The texts of the blocks of a stream, joined, without the omitted parts.
     pub(super) fn stream(&self, name: &str) -> String {
         self.content()
             .filter(|block| block["_meta"]["mcp-ssh-sessions/stream"] == name)

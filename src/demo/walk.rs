@@ -1,4 +1,4 @@
-//! `demo`: the walk through the product, step by step, in plain words.
+//! `demo`: the walk-through of the product, step by step, in plain words.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::stage::{Closed, Stage, tail};
-use super::steps::{self, Missed, Outcome, Seen};
+use super::steps;
+use super::steps::outcome::{Missed, Outcome, Seen};
 use crate::terminal_report::{Mark, Report};
 
-/// Sets the stage, walks, and takes everything down again, also when a signal comes in between.
-pub async fn run() -> ExitCode {
+/// Sets the stage, performs the steps, and takes everything down again, also when a signal arrives in between.
+pub async fn walk_through() -> ExitCode {
     let report = Report::stdout();
-    let stage = match Stage::open().await {
+    let stage = match Stage::set_up().await {
         Ok(stage) => stage,
         Err(error) => {
             report.marked(Mark::Bad, &format!("the demo cannot begin: {error}"));
@@ -33,24 +34,24 @@ pub async fn run() -> ExitCode {
         report.line(&format!("    server log: {line}"));
     }
     if walked && ended {
-        report.line("\nevery step did what it should");
+        report.line("\nevery step succeeded");
         ExitCode::SUCCESS
     } else {
-        report.line("\nnot every step did what it should");
+        report.line("\nnot every step succeeded");
         ExitCode::FAILURE
     }
 }
 
 fn introduction(stage: &Stage) -> String {
     format!(
-        "An SSH server on {} and the MCP server of this program, which a small MCP client talks to as an \
-         agent would.\nNothing leaves this machine; all files are in {} until the end.\n",
+        "An SSH server on {} and the MCP server of this program, which a small MCP client calls as an agent \
+         would.\nNothing leaves this machine; all files are in {} until the end.\n",
         stage.host.listening.address,
         stage.directory().display()
     )
 }
 
-/// Goes through all steps; whether each of them did what it should.
+/// Performs all steps; true if every step succeeded.
 async fn walk(stage: &Stage, report: &Report) -> bool {
     let mut passed = true;
     for step in steps::ALL {
@@ -66,7 +67,7 @@ async fn walk(stage: &Stage, report: &Report) -> bool {
     passed
 }
 
-/// Takes the stage down, which is a step of its own.
+/// Takes the stage down, and reports that as a step.
 async fn end(stage: Stage, report: &Report) -> bool {
     let started = Instant::now();
     let outcome = match stage.close().await {
@@ -113,7 +114,7 @@ fn tell(report: &Report, name: &str, started: Instant, outcome: Outcome) {
     }
 }
 
-/// SIGINT, SIGTERM or SIGHUP: without this the commands of the embedded hosts would be left behind.
+/// Waits for SIGINT, SIGTERM or SIGHUP, whose default action would leave the hosts' commands behind.
 async fn interrupted() {
     let listen = |kind| signal(kind).ok();
     let mut signals = [

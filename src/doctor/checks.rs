@@ -10,15 +10,15 @@ use crate::ssh::host_keys::{Survey, survey};
 use crate::ssh::resolve::{IdentityAgent, ResolveError, ResolveRequest, ResolvedHost, Resolver};
 use crate::ssh::target::Target;
 
-/// A host that nobody has: what the configuration says of it, it says of every host (RFC 2606).
+/// A host name that nobody has (RFC 2606): the configuration for this name holds for every host.
 const NO_HOST: &str = "doctor.invalid";
 
-/// Looks at everything that a session needs of OpenSSH.
+/// Checks everything that a session needs from OpenSSH.
 pub(super) async fn examine(resolver: &Resolver, examination: &mut Examination) {
     examination.add(ssh(resolver).await);
     let mut resolved = resolver.resolve(&any_host(None)).await;
     if let Err(error @ ResolveError::NoUsername) = &resolved {
-        // Only a call can name one then; the rest can be looked at all the same.
+        // Without a user name, calls have to name a user; the other checks do not need a user.
         examination.add(Finding::note("user", error.to_string()));
         resolved = resolver.resolve(&any_host(Some("nobody"))).await;
     }
@@ -27,7 +27,7 @@ pub(super) async fn examine(resolver: &Resolver, examination: &mut Examination) 
         Err(error) => {
             examination.extend(config_failure(resolver, &error));
             let rest = ["known_hosts", "agent", "key files"];
-            examination.extend(rest.map(|subject| Finding::note(subject, "not looked at")));
+            examination.extend(rest.map(|subject| Finding::note(subject, "not examined")));
             return;
         }
     };
@@ -46,7 +46,7 @@ fn any_host(username: Option<&str>) -> ResolveRequest {
     })
 }
 
-/// The program that reads the configuration.
+/// Checks the program that reads the configuration.
 async fn ssh(resolver: &Resolver) -> Finding {
     let subject = "ssh";
     let Some(path) = resolver.find_ssh() else {
@@ -58,7 +58,7 @@ async fn ssh(resolver: &Resolver) -> Finding {
                     subject,
                     format!("{text}, and only ssh can read {config}; no host can be resolved"),
                 )
-                .fix("install the OpenSSH client, or put it into the PATH of this program")
+                .fix("install the OpenSSH client, or add its directory to the PATH of this program")
             }
             None => Finding::note(
                 subject,
@@ -72,13 +72,13 @@ async fn ssh(resolver: &Resolver) -> Finding {
             subject,
             format!("{} cannot be used: {error}", path.display()),
         )
-        .fix("install the OpenSSH client anew"),
+        .fix("reinstall the OpenSSH client"),
     }
 }
 
-/// The configuration cannot be used at all.
+/// The finding for a configuration that cannot be used at all.
 fn config_failure(resolver: &Resolver, error: &ResolveError) -> Option<Finding> {
-    // Told already, as a fault of the program.
+    // Reported already as a fault of the program.
     if matches!(error, ResolveError::NoSsh { .. }) {
         return None;
     }
@@ -92,7 +92,7 @@ fn config_failure(resolver: &Resolver, error: &ResolveError) -> Option<Finding> 
     })
 }
 
-/// Which files were read, and what they say of every host.
+/// Checks the configuration: the files, and options for every host that sessions refuse.
 async fn config(resolver: &Resolver, host: &ResolvedHost) -> Vec<Finding> {
     let subject = "config";
     let files = match resolver.find_ssh() {
@@ -115,19 +115,19 @@ async fn config(resolver: &Resolver, host: &ResolvedHost) -> Vec<Finding> {
         }
         Err(error) => Finding::good(
             subject,
-            format!("read without errors (which files is not known: {error})"),
+            format!("read without errors (the files are not known: {error})"),
         ),
     }];
     findings.extend(host.unsupported_options.iter().map(|option| {
         Finding::bad(subject, format!("for every host: {option}"))
-            .fix("set it for those hosts only that need it")
+            .fix("set the option only for the hosts that need it")
     }));
     let notes = host.notes.iter();
     findings.extend(notes.map(|note| Finding::note(subject, note.as_str())));
     findings
 }
 
-/// The files that host keys are looked up in.
+/// Checks the files of host keys.
 fn known_hosts(host: &ResolvedHost) -> Vec<Finding> {
     let user = host.user_known_hosts_files.iter();
     let mut findings: Vec<Finding> = user
@@ -137,17 +137,17 @@ fn known_hosts(host: &ResolvedHost) -> Vec<Finding> {
     if findings.is_empty() {
         let text = match host.user_known_hosts_files.first() {
             Some(first) => format!("{} does not exist: no host is known yet", first.display()),
-            None => "the configuration names no file: no host is ever known".to_owned(),
+            None => "the configuration names no file: no host can be known".to_owned(),
         };
-        findings.push(
-            Finding::note("known_hosts", text)
-                .fix("connect to a host once with ssh, and compare the fingerprint that it shows"),
-        );
+        findings
+            .push(Finding::note("known_hosts", text).fix(
+                "connect to a host once with ssh, and compare the fingerprint that ssh shows",
+            ));
     }
     findings
 }
 
-/// One file; nothing, if it does not exist.
+/// Checks a file; `None`, if the file does not exist.
 fn known_hosts_file(path: &Path) -> Option<Finding> {
     let subject = "known_hosts";
     let survey = match survey(path) {
@@ -156,7 +156,7 @@ fn known_hosts_file(path: &Path) -> Option<Finding> {
             let text = format!("{} cannot be read: {error}", path.display());
             let finding = Finding::bad(subject, format!("{text}; every host is refused"));
             return Some(
-                finding.fix("make it a readable file, or take it out of the configuration"),
+                finding.fix("make the file readable, or remove it from the configuration"),
             );
         }
     };
@@ -171,10 +171,10 @@ fn known_hosts_file(path: &Path) -> Option<Finding> {
     let damaged = damaged(path, &survey);
     let finding = Finding::note(
         subject,
-        format!("{text}, of which cannot be read: {damaged}"),
+        format!("{text}, of which these cannot be read: {damaged}"),
     );
     Some(finding.fix(
-        "correct or remove these lines: while a line may stand for a host, no key of it is added",
+        "correct or remove these lines: no key is added for a host that such a line may stand for",
     ))
 }
 
@@ -190,14 +190,14 @@ fn damaged(path: &Path, survey: &Survey) -> String {
     lines.join(", ")
 }
 
-/// The agent. Without one, a key file may do.
+/// Checks the agent. Without an agent, a key file may do.
 async fn agent(host: &ResolvedHost, usable_keys: usize) -> Finding {
     let subject = "agent";
     let error = match Agent::find(&host.identity_agent).await {
         Ok(agent) => {
             let place = agent.place();
             return match agent.identities().len() {
-                0 => Finding::note(subject, format!("{place}: it holds no key"))
+                0 => Finding::note(subject, format!("{place}: the agent holds no key"))
                     .fix("ssh-add, unless your keys are files without a passphrase"),
                 1 => Finding::good(subject, format!("{place}: 1 key")),
                 keys => Finding::good(subject, format!("{place}: {keys} keys")),
@@ -207,15 +207,15 @@ async fn agent(host: &ResolvedHost, usable_keys: usize) -> Finding {
     };
     let text = error.to_string();
     match (&error, usable_keys, named_agent(host)) {
-        // A socket that is named and dead is a fault, but none that stops somebody with a usable key file.
+        // A dead socket is a fault, but no obstacle for a user with a usable key file.
         (AgentError::NotFound(_), 0, Some(name)) => Finding::bad(subject, text).fix(format!(
-            "start an agent, load a key into it (ssh-add) and give this program its socket in {name}"
+            "start an agent, load a key (ssh-add) and pass the agent's socket to this program in {name}"
         )),
         (AgentError::NotFound(_), 0, None) => Finding::note(
             subject,
             format!("{text}; and no key file can be used: only passwords are left"),
         )
-        .fix("start an agent and load a key (ssh-add), or make one (ssh-keygen -t ed25519)"),
+        .fix("start an agent and load a key (ssh-add), or create a key file (ssh-keygen -t ed25519)"),
         (AgentError::NotFound(_), _, _) => {
             Finding::note(subject, format!("{text}; key files are used"))
         }
@@ -223,7 +223,7 @@ async fn agent(host: &ResolvedHost, usable_keys: usize) -> Finding {
     }
 }
 
-/// What names the agent's socket, if anything does.
+/// The variable or option that names the agent's socket.
 fn named_agent(host: &ResolvedHost) -> Option<&'static str> {
     let is_set = std::env::var_os("SSH_AUTH_SOCK").is_some_and(|path| !path.is_empty());
     match host.identity_agent {
@@ -233,14 +233,14 @@ fn named_agent(host: &ResolvedHost) -> Option<&'static str> {
     }
 }
 
-/// What the key files are good for.
+/// Findings on the key files.
 struct Keys {
     findings: Vec<Finding>,
-    /// Files that can be used as they are.
+    /// Number of files that need no passphrase.
     usable: usize,
 }
 
-/// The key files that every host is offered. Those with OpenSSH's default names need not exist.
+/// Checks the key files that every host is offered. Files with OpenSSH's default names need not exist.
 async fn keys(host: &ResolvedHost) -> Keys {
     let mut keys = Keys {
         findings: Vec::new(),
@@ -260,11 +260,11 @@ async fn keys(host: &ResolvedHost) -> Keys {
     keys
 }
 
-/// A file that cannot be used. What to do stands in the error.
+/// The finding for an unusable file. The error names the remedy.
 fn bad_key(error: &KeyFileError) -> Finding {
     let subject = "key file";
     match error {
-        // Its agent may hold it, and so may the passphrase of a call.
+        // An agent may hold the key, or a call may bring the passphrase.
         KeyFileError::Encrypted { .. } => Finding::note(subject, error.to_string()),
         KeyFileError::Missing { .. } => Finding::note(subject, error.to_string()),
         _ => Finding::bad(subject, error.to_string()),

@@ -1,4 +1,4 @@
-//! One host, tried as a session would: resolve, look up, connect, verify, log in. Each step is told.
+//! Connects to a host as a session does, and reports each step: resolve, look up, connect, verify, log in.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ const LOG_IN: &str = "log in";
 /// The steps in their order.
 const STEPS: [&str; 5] = [RESOLVE, LOOK_UP, CONNECT, HOST_KEY, LOG_IN];
 
-/// Tries a host, up to the first step that fails.
+/// Connects to a host, up to the first step that fails.
 pub(super) async fn examine(resolver: Resolver, host: &str, examination: &mut Examination) {
     let mut attempt = Attempt {
         examination,
@@ -43,10 +43,10 @@ pub(super) async fn examine(resolver: Resolver, host: &str, examination: &mut Ex
     }
 }
 
-/// A host that is being tried.
+/// An attempt to connect to a host.
 struct Attempt<'a> {
     examination: &'a mut Examination,
-    /// The steps that were told.
+    /// Number of reported steps.
     told: Vec<&'static str>,
 }
 
@@ -56,7 +56,7 @@ impl Attempt<'_> {
         self.examination.add(finding);
     }
 
-    /// Tells the step that failed in its place, and that the others were not tried.
+    /// Reports the failed step, and each other open step as not tried.
     fn fail(&mut self, failed: &'static str, finding: Finding) {
         let mut finding = Some(finding);
         for step in STEPS {
@@ -87,7 +87,7 @@ impl Attempt<'_> {
         self.pass(Finding::good(RESOLVE, target));
         self.pass(Finding::good(RESOLVE, offers(&host)));
         for note in &host.notes {
-            // What holds for every host was told with the configuration.
+            // Options for every host were reported with the configuration.
             if !self.examination.has_told(note) {
                 self.examination.add(Finding::note(RESOLVE, note.as_str()));
             }
@@ -109,17 +109,19 @@ impl Attempt<'_> {
                 self.pass(Finding::good(LOOK_UP, text));
                 return true;
             }
-            Ok(Ok(_)) => "it has no address of the family that AddressFamily asks for".to_owned(),
+            Ok(Ok(_)) => {
+                "the name has no address of the family that AddressFamily requires".to_owned()
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", DOCTOR_LOOKUP_TIMEOUT.as_secs()),
         };
         let finding = Finding::bad(LOOK_UP, format!("{name}: {reason}"));
-        let fix = "correct HostName, or look after the name service (is a VPN down?)";
+        let fix = "correct HostName, or check the name service (is a VPN down?)";
         self.fail(LOOK_UP, finding.fix(fix));
         false
     }
 
-    /// The rest, by the same dial that a session makes; only that it records no host key.
+    /// Connects, verifies and logs in with the dialer of sessions, which here records no host key.
     async fn dial(&mut self, resolver: Resolver, target: ResolveRequest, host: &ResolvedHost) {
         let dialer = Dialer::new(Arc::new(OpenSsh { resolver }));
         let request = DialRequest {
@@ -145,7 +147,7 @@ impl Attempt<'_> {
                 self.pass(logged_in(connection.facts(), last.elapsed()));
                 connection.close().await;
             }
-            // What to do stands in the error.
+            // The error names the remedy.
             Err(error) => {
                 let step = step_of(&error);
                 self.fail(step, Finding::bad(step, error.to_string()));
@@ -154,7 +156,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What a login will offer.
+/// The credentials that a login offers.
 fn offers(host: &ResolvedHost) -> String {
     let (present, missing): (Vec<&PathBuf>, Vec<&PathBuf>) =
         host.identity_files.iter().partition(|path| path.exists());
@@ -196,11 +198,15 @@ async fn addresses(host: &ResolvedHost) -> std::io::Result<Vec<String>> {
 }
 
 fn connected(host: &ResolvedHost, took: Duration) -> Finding {
-    let text = format!("port {} took the connection ({})", host.port, millis(took));
+    let text = format!(
+        "port {} accepted the connection ({})",
+        host.port,
+        millis(took)
+    );
     Finding::good(CONNECT, text)
 }
 
-/// A key that was accepted: recorded, or such that a session would record it.
+/// The finding for an accepted key: recorded, or to be recorded by a session.
 fn verified(host: &ResolvedHost, key: &HostKeyFact) -> Finding {
     let HostKeyFact {
         algorithm,
@@ -237,7 +243,7 @@ fn logged_in(facts: &ConnectionFacts, took: Duration) -> Finding {
     Finding::good(LOG_IN, text)
 }
 
-/// The step that an error of a dial belongs to.
+/// The step in which a dial failed.
 fn step_of(error: &SshError) -> &'static str {
     match error {
         SshError::Target(_) | SshError::Resolve(_) | SshError::Config(_) => RESOLVE,

@@ -12,14 +12,14 @@ use crate::store::{Store, StoreContent, StoreError, VERSION};
 
 /// Open files of the process itself: runtime, stdio, the store, the agent and some outputs.
 const FILES_OF_THE_PROCESS: u64 = 64;
-/// Open files of one session: its socket, and now and then a spool.
+/// Open files of a session: the socket, and at times the file of a large output.
 const FILES_PER_SESSION: u64 = 2;
-/// Sessions that everybody should be able to have.
+/// Sessions that every installation should have room for.
 const SESSIONS_WANTED: u64 = 64;
-/// Bits of a mode that let others in.
+/// Bits of a mode that give access to other users.
 const OTHERS: u32 = 0o077;
 
-/// Looks at everything that the product needs of this machine.
+/// Checks everything that the product needs from this machine.
 pub(super) fn examine(store: &Path, examination: &mut Examination) {
     examination.add(home());
     examination.extend(self::store(store));
@@ -27,7 +27,7 @@ pub(super) fn examine(store: &Path, examination: &mut Examination) {
     examination.add(temporary_files(&std::env::temp_dir()));
 }
 
-/// Where `~` in parameters and the store's default place lead.
+/// Checks the home directory, which `~` in parameters and the default path of the store refer to.
 fn home() -> Finding {
     let subject = "home";
     let from_environment = std::env::var_os("HOME").is_some_and(|home| !home.is_empty());
@@ -40,8 +40,11 @@ fn home() -> Finding {
     };
     let shown = home.display();
     if !home.is_absolute() || !home.is_dir() {
-        return Finding::bad(subject, format!("HOME is {shown}, which is no directory"))
-            .fix("set HOME to your home directory");
+        return Finding::bad(
+            subject,
+            format!("HOME is {shown}, which is not a directory"),
+        )
+        .fix("set HOME to your home directory");
     }
     if from_environment {
         Finding::good(subject, shown.to_string())
@@ -53,12 +56,12 @@ fn home() -> Finding {
     }
 }
 
-/// The file of saved sessions.
+/// Checks the file of saved sessions.
 fn store(path: &Path) -> Vec<Finding> {
     let subject = "store";
     let content = match Store::new(path).check() {
         Ok(content) => content,
-        // What to do stands in the error.
+        // The error names the remedy.
         Err(error @ StoreError::Locked { .. }) => {
             return vec![Finding::note(subject, error.to_string())];
         }
@@ -98,7 +101,7 @@ fn saved(content: &StoreContent) -> String {
     }
 }
 
-/// The limit of open files; none means no limit.
+/// Checks the limit of open files; `None` means no limit.
 fn open_files(limit: Option<u64>) -> Finding {
     let subject = "open files";
     let Some(limit) = limit else {
@@ -119,8 +122,8 @@ fn open_files(limit: Option<u64>) -> Finding {
     Finding::good(subject, text)
 }
 
-/// The place of outputs that are too large for the memory. The file that tries it has no name and is gone at
-/// once, as a real one.
+/// Checks the directory for outputs that are too large for memory. The test file has no name and disappears at once,
+/// like the file of an output.
 fn temporary_files(directory: &Path) -> Finding {
     let subject = "temporary";
     let shown = directory.display();
@@ -129,14 +132,14 @@ fn temporary_files(directory: &Path) -> Finding {
             subject,
             format!("{shown} cannot be written to ({error}): large outputs are not kept whole"),
         )
-        .fix("set TMPDIR to a directory that can");
+        .fix("set TMPDIR to a writable directory");
     }
     let free = rustix::fs::statvfs(directory).map(|space| space.f_bavail * space.f_frsize);
     match free {
         Ok(free) if free < OUTPUT_KEPT_BYTES => Finding::note(
             subject,
             format!(
-                "{shown} has {} MiB left; one output may take {}",
+                "{shown} has {} MiB left; an output may take {}",
                 free >> 20,
                 OUTPUT_KEPT_BYTES >> 20
             ),

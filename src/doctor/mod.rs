@@ -1,8 +1,8 @@
-//! `doctor`: looks at what the product needs and says what to fix; with a host, tries it step by step.
+//! `doctor`: checks the product's requirements and says how to fix faults; with a host, connects step by step.
 //!
-//! [`checks`] looks at OpenSSH's side (program, configuration, keys, agent), [`machine`] at this machine's (store,
-//! limits, directories), [`host`] dials. All of them ask the same parts that sessions use, so that what is told
-//! here is what a session will meet. Nothing is changed: no host key is recorded, no file is written.
+//! [`checks`] examines OpenSSH's side (program, configuration, keys, agent), [`machine`] this machine's (store, limits,
+//! directories), [`host`] dials. All of them use the same code as sessions, so the findings hold for sessions too.
+//! Nothing is changed: no host key is recorded, no file is written.
 
 mod checks;
 mod host;
@@ -16,18 +16,18 @@ use crate::ssh::resolve::Resolver;
 use crate::terminal_report::{Mark, Report};
 use crate::text::visible_line;
 
-/// Characters of what is said of one thing: an error of `ssh` with its file and line fits.
+/// Characters of a finding: enough for an error of `ssh` with file and line.
 const TEXT_MAX_CHARS: usize = 1000;
 /// Width of the column of subjects.
 const SUBJECT_WIDTH: usize = 12;
 
-/// What was found out about one thing.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     mark: Mark,
     subject: &'static str,
     text: String,
-    /// What to do, where something is wrong or could be better.
+    /// The remedy, for a fault or a possible improvement.
     fix: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Finding {
     }
 }
 
-/// Prints findings as they come and keeps them.
+/// Prints findings as they arrive, and keeps them.
 struct Examination {
     report: Report,
     told: Vec<Finding>,
@@ -73,7 +73,7 @@ impl Examination {
         }
     }
 
-    /// What must be fixed.
+    /// Number of faults.
     fn faults(&self) -> usize {
         let bad = self.told.iter().filter(|told| told.mark == Mark::Bad);
         bad.count()
@@ -103,8 +103,8 @@ impl Examination {
     }
 }
 
-/// Examines this machine, and then the host if one is given. Success means that nothing must be fixed.
-pub async fn run(cli: &Cli, host: Option<&str>) -> ExitCode {
+/// Examines this machine, and then the host if a host is given. Success means that nothing must be fixed.
+pub async fn examine_all(cli: &Cli, host: Option<&str>) -> ExitCode {
     let mut examination = Examination::new(Report::stdout());
     let resolver = Resolver::new(cli.ssh_config.clone());
     checks::examine(&resolver, &mut examination).await;

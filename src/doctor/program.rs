@@ -1,4 +1,4 @@
-//! What `ssh` says of itself on stderr: its version, and the files that it reads.
+//! The stderr of `ssh`: its version, and the files that it reads.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::limits::{DOCTOR_PROGRAM_OUTPUT_BYTES, DOCTOR_PROGRAM_TIMEOUT};
 
-/// What stands before the path of each file of the configuration, in every version of OpenSSH since 2001.
+/// The text before the path of each configuration file, in every version of OpenSSH since 2001.
 const READING: &str = "Reading configuration data ";
 
 /// The version, as `ssh -V` prints it.
@@ -17,7 +17,7 @@ pub(super) async fn version(ssh: &Path) -> Result<String, String> {
     let text = stderr(Command::new(ssh).arg("-V")).await?;
     match text.lines().next() {
         Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
-        _ => Err("it prints no version".to_owned()),
+        _ => Err("the program prints no version".to_owned()),
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn configuration_files(
     Ok(files(&text))
 }
 
-/// A file that is included several times is named once.
+/// Parses the files; a file that is included several times is named once.
 fn files(text: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     for line in text.lines() {
@@ -51,7 +51,7 @@ fn files(text: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Runs a program to its end and takes what it writes to stderr.
+/// Runs a program to its end and returns its stderr.
 async fn stderr(command: &mut Command) -> Result<String, String> {
     let mut child = command
         .env("LC_ALL", "C")
@@ -73,7 +73,7 @@ async fn stderr(command: &mut Command) -> Result<String, String> {
         Ok(Ok(_)) => Ok(String::from_utf8_lossy(&text).into_owned()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!(
-            "it did not end within {} s",
+            "no end within {} s",
             DOCTOR_PROGRAM_TIMEOUT.as_secs()
         )),
     }

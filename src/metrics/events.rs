@@ -40,7 +40,7 @@ pub fn command_ended(tool: CommandTool, outcome: CommandOutcome, took: Duration)
     }
 }
 
-/// Bytes of a transfer have arrived. Called as they do, not at the end, so that rates mean something.
+/// Bytes of a transfer have arrived. Called during the transfer, not at the end, so that rates are meaningful.
 pub fn transfer_moved(direction: Direction, bytes: u64) {
     counter!(TRANSFER_BYTES, "direction" => direction.as_str()).increment(bytes);
 }
@@ -51,7 +51,7 @@ pub fn transfer_ended(direction: Direction, outcome: TransferOutcome) {
     counter!(TRANSFERS, "direction" => direction, "outcome" => outcome).increment(1);
 }
 
-/// A call of a tool has ended. `tool` is a name of the catalogue, never one that a client made up.
+/// A call of a tool has ended. `tool` is a name of the catalogue, never a name from a client.
 pub fn tool_call_ended(tool: &'static str, outcome: CallOutcome, took: Duration) {
     counter!(TOOL_CALLS, "tool" => tool, "outcome" => outcome.as_str()).increment(1);
     histogram!(TOOL_CALL_DURATION, "tool" => tool).record(took);

@@ -26,7 +26,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// Which dial it was.
+    /// Kind of a dial.
     Dial {
         /// Of a session that was not up before in this process.
         First = "connect",
@@ -52,15 +52,15 @@ labels! {
         Exited = "exited",
         /// By a signal.
         Signaled = "signaled",
-        /// Its time was over.
+        /// The command's time was over.
         TimedOut = "timedOut",
-        /// Its caller or its session gave up.
+        /// The caller or the session gave up.
         Cancelled = "cancelled",
-        /// The link was lost: whether it finished is unknown.
+        /// The link was lost: whether the command finished is unknown.
         ConnectionLost = "connectionLost",
-        /// It never ran.
+        /// The command never ran.
         NotRun = "notRun",
-        /// A defect here; whether it finished is unknown.
+        /// A defect of this program; whether the command finished is unknown.
         Failed = "failed",
     }
 }
@@ -70,15 +70,15 @@ labels! {
     CallOutcome {
         /// With a result.
         Ok = "ok",
-        /// With an error that its caller was told.
+        /// With an error.
         Error = "error",
-        /// Its caller gave up first.
+        /// The caller gave up first.
         Cancelled = "cancelled",
     }
 }
 
 labels! {
-    /// Where the bytes of a transfer go.
+    /// Direction of a transfer.
     Direction {
         /// To the host.
         Upload = "upload",
@@ -94,7 +94,7 @@ labels! {
         Done = "done",
         /// With an error.
         Failed = "failed",
-        /// It was stopped.
+        /// Stopped by a call.
         Cancelled = "cancelled",
     }
 }
@@ -108,19 +108,19 @@ labels! {
 }
 
 labels! {
-    /// Why an HTTP request or connection was turned away.
+    /// Reason for refusing an HTTP request or connection.
     HttpRejection {
-        /// A `Host` that is not this server's.
+        /// The `Host` of another server.
         Host = "host",
         /// A page of another origin.
         Origin = "origin",
-        /// No token, or a wrong one.
+        /// No token, or a wrong token.
         Token = "token",
         /// Another user of this machine.
         Peer = "peer",
         /// A body that is too large.
         BodySize = "bodySize",
-        /// A body that came too slowly.
+        /// A body that arrived too slowly.
         BodyTime = "bodyTime",
         /// A body that is not MCP.
         Malformed = "malformed",
@@ -131,7 +131,7 @@ labels! {
     }
 }
 
-/// What a dial can fail with; any other code counts as `internal`.
+/// The codes that a dial can fail with; any other code counts as `internal`.
 pub(super) const DIAL_CODES: [ErrorCode; 12] = [
     ErrorCode::ConnectFailed,
     ErrorCode::AuthFailed,
@@ -147,7 +147,7 @@ pub(super) const DIAL_CODES: [ErrorCode; 12] = [
     ErrorCode::Internal,
 ];
 pub(super) const OK: &str = "ok";
-/// Host keys that are refused, and why.
+/// The codes of refused host keys, and their reasons.
 pub(super) const REFUSALS: [(ErrorCode, &str); 4] = [
     (ErrorCode::HostKeyUnknown, "unknown"),
     (ErrorCode::HostKeyChanged, "changed"),

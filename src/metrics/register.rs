@@ -12,8 +12,8 @@ use super::names::{
     TRANSFERS, dials,
 };
 
-/// Makes every counter exist at 0, so that its first increment is seen as one, and describes all. Call it once,
-/// after the recorder is installed; `tools` are the names of the catalogue.
+/// Creates every counter at 0, so that its first increment is visible as an increase, and describes all metrics. To be
+/// called once, after the recorder is installed; `tools` are the names of the catalogue.
 pub fn register(version: &'static str, tools: &[&'static str]) {
     describe();
     gauge!(BUILD_INFO, "version" => version).set(1.0);

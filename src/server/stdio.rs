@@ -96,7 +96,7 @@ impl Default for Client {
 }
 
 impl Client {
-    fn open(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+    fn open_requests(&self) -> MutexGuard<'_, HashSet<RequestId>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,7 +106,7 @@ impl Client {
 
     async fn idle_within(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        while !self.open().is_empty() && Instant::now() < deadline {
+        while !self.open_requests().is_empty() && Instant::now() < deadline {
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -135,7 +135,7 @@ impl Client {
 
     /// Admits a request, or returns the code and the text of the refusal.
     fn admit(&self, id: &RequestId) -> Result<(), (i32, String)> {
-        let mut open = self.open();
+        let mut open = self.open_requests();
         if open.contains(id) {
             let text = "a request with this id is in progress; give each request an id of its own";
             return Err((codec::INVALID_REQUEST, text.to_owned()));
@@ -212,7 +212,7 @@ async fn deliver(
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                client.open().remove(id);
+                client.open_requests().remove(id);
             }
         }
         _ => {}
@@ -239,10 +239,12 @@ impl Transport<RoleServer> for StdioTransport {
         async move {
             // The id is free before the answer is written: the client may reuse the id as soon as the answer is read.
             match &item {
-                JsonRpcMessage::Response(response) => drop(client.open().remove(&response.id)),
+                JsonRpcMessage::Response(response) => {
+                    client.open_requests().remove(&response.id);
+                }
                 JsonRpcMessage::Error(error) => {
                     if let Some(id) = &error.id {
-                        client.open().remove(id);
+                        client.open_requests().remove(id);
                     }
                 }
                 _ => {}

@@ -9,8 +9,8 @@ pub(super) fn is_rewritten(c: char, before: Option<char>) -> bool {
     }
 }
 
-/// Whether `c` may have a text and an emoji form. Of ASCII that are the keys of a telephone; which of the others
-/// do changes with every version of Unicode, and does not matter here.
+/// Whether `c` may have a text and an emoji form. In ASCII, these are the keys of a telephone. The exact set of other
+/// characters changes with every version of Unicode, and does not matter here.
 fn has_two_forms(c: char) -> bool {
     match c {
         '#' | '*' | '0'..='9' => true,
@@ -18,7 +18,8 @@ fn has_two_forms(c: char) -> bool {
     }
 }
 
-/// Whether `c` is not seen, or changes the order of what is. Sorted; the properties are those of the module's text.
+/// Whether `c` is invisible, or changes the order of visible characters. Sorted; the documentation of
+/// [`text`](crate::text) names the properties.
 pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c,
         '\u{ad}' // soft hyphen

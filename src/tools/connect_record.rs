@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::record::{LINE_MAX_CHARS, Notes, Record, millis};
+use super::record::{LINE_MAX_CHARS, Notes, Record, as_word, millis};
 use crate::actors::report::ConnectReport;
+use crate::actors::session::StateName;
 use crate::text::visible_line;
 
 /// The host key that a connection accepted.
@@ -20,7 +21,9 @@ struct HostKeyRecord {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConnectRecord {
     session: String,
-    state: String,
+    #[serde(serialize_with = "as_word")]
+    #[schemars(with = "String")]
+    state: StateName,
     host: String,
     port: u16,
     username: String,
@@ -39,7 +42,7 @@ impl From<ConnectReport> for ConnectRecord {
     fn from(report: ConnectReport) -> Self {
         Self {
             session: report.session.to_string(),
-            state: "ready".to_owned(),
+            state: StateName::Ready,
             host: report.host,
             port: report.port,
             username: report.username,

@@ -126,7 +126,7 @@ impl Tool for Input {
             return Err(ended(&job));
         }
         let written = match parameters.text {
-            Some(text) => write(&job, text.into_bytes().into()).await?,
+            Some(text) => write_text(&job, text.into_bytes().into()).await?,
             None => 0,
         };
         let closed = close && close_input(&job).await;
@@ -154,7 +154,7 @@ fn ended(job: &JobRecord) -> ToolError {
 }
 
 /// Queues the text in pieces. Where a command does not read, the error says how many bytes were taken.
-async fn write(job: &JobRecord, text: Bytes) -> Result<u64, ToolError> {
+async fn write_text(job: &JobRecord, text: Bytes) -> Result<u64, ToolError> {
     let Some(input) = job.input() else {
         return Err(ToolError::invalid(format!(
             "the stdin of job {} is closed; start the command with interactive: true to keep it open",

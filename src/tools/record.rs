@@ -2,11 +2,12 @@
 //!
 //! [`Record::text`] sees nothing but the record, so the text cannot say anything that the record lacks.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::error::ToolError;
 use crate::error::ErrorCode;
@@ -67,6 +68,14 @@ pub(super) fn text_with_notes<R: Record>(record: &R) -> String {
         text.push_str(note);
     }
     text
+}
+
+/// Serializes a value by its word.
+pub(super) fn as_word<T: Display, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Whole milliseconds.

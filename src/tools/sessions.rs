@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::ToolError;
-use super::record::{self, Notes, Record, millis};
+use super::record::{self, Notes, Record, as_word, millis};
 use super::render::{count, seconds};
 use super::schema;
 use super::tool::{Call, Hints, Tool};
 use crate::actors::report::{JobStatus, SessionStatus};
+use crate::actors::session::StateName;
 use crate::text::visible_line;
 
 /// Characters of a row of the text.
@@ -39,7 +40,9 @@ struct JobRecord {
 #[serde(rename_all = "camelCase")]
 struct SessionRecord {
     session: String,
-    state: String,
+    #[serde(serialize_with = "as_word")]
+    #[schemars(with = "String")]
+    state: StateName,
     host: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
@@ -122,7 +125,7 @@ fn session_record(status: SessionStatus, default: Option<&str>) -> SessionRecord
     SessionRecord {
         is_default: default == Some(session.as_str()),
         session,
-        state: status.state.to_string(),
+        state: status.state,
         host: visible_line(&status.host, ROW_MAX_CHARS),
         port: status.port,
         username: status

@@ -20,7 +20,11 @@ async fn a_host_in_order_passes_every_step() {
     said.assert('✓', "resolve", &format!("HostName 127.0.0.1, Port {port}"));
     said.assert('✓', "resolve", "no agent; key files: ");
     said.assert('✓', "look up", "127.0.0.1 (");
-    said.assert('✓', "connect", &format!("port {port} took the connection"));
+    said.assert(
+        '✓',
+        "connect",
+        &format!("port {port} accepted the connection"),
+    );
     said.assert('✓', "host key", "known_hosts:1");
     said.assert('✓', "log in", &format!("as {} by publickey", sshd.user()));
 }

@@ -69,7 +69,7 @@ async fn a_broken_configuration_is_a_fault_with_file_and_line() {
     let said = home.doctor().examine(None).await;
     said.assert_code(1);
     said.assert('✗', "config", "config: line 1");
-    said.assert('–', "known_hosts", "not looked at");
+    said.assert('–', "known_hosts", "not examined");
     said.assert('✓', "store", "");
 
     fs::remove_file(home.path(".ssh/config")).unwrap();
@@ -119,7 +119,9 @@ async fn the_keys_of_an_agent_are_counted() {
     })
     .await;
     let examine = || home.doctor().env("SSH_AUTH_SOCK", &socket).examine(None);
-    examine().await.assert('–', "agent", "it holds no key");
+    examine()
+        .await
+        .assert('–', "agent", "the agent holds no key");
     let key = home.make_key("other");
     let mut add = std::process::Command::new("ssh-add");
     run(add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket));
@@ -179,7 +181,7 @@ async fn a_home_that_is_none_and_a_full_place_are_faults() {
     let doctor = home.doctor().env("HOME", &missing).env("TMPDIR", &missing);
     let said = doctor.examine(None).await;
     said.assert_code(1);
-    said.assert('✗', "home", "which is no directory");
+    said.assert('✗', "home", "which is not a directory");
     said.assert('✗', "temporary", "cannot be written to");
     said.assert('✗', "store", "");
 }

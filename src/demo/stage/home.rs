@@ -1,4 +1,4 @@
-//! The client's side: its home directory, and the MCP server that lives in it.
+//! The client's side: a home directory, and the MCP server that runs there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -16,14 +16,14 @@ const USER: &str = "demo";
 /// The home directory of the client's side.
 pub(super) struct Home {
     path: PathBuf,
-    /// Its `.ssh`.
+    /// The directory `.ssh`.
     ssh: PathBuf,
-    /// The configuration, once it is written.
+    /// The configuration, once written.
     config: Option<PathBuf>,
 }
 
 impl Home {
-    /// Makes the directory.
+    /// Creates the directory.
     pub(super) fn new(path: PathBuf) -> io::Result<Self> {
         let ssh = path.join(".ssh");
         super::private_directory(&ssh)?;
@@ -43,11 +43,11 @@ impl Home {
             .write_all(text.as_bytes())
     }
 
-    /// Writes the hosts into a configuration, if there is an `ssh` to read it.
+    /// Writes the hosts into a configuration, if an `ssh` is installed to read the file.
     ///
-    /// With one, `~` in the configuration is the home directory of the password database and not `$HOME`: only
-    /// a file that names everything keeps the user's own known_hosts out. Without one no configuration can be
-    /// read, and OpenSSH's defaults lead below `$HOME`, which is ours.
+    /// For `ssh`, `~` in the configuration is the home directory of the password database and not `$HOME`: only a file
+    /// that names every path keeps the user's own known_hosts out. Without `ssh`, no configuration can be read, and
+    /// OpenSSH's defaults lead below `$HOME`, which is this directory.
     pub(super) fn configure(&mut self, hosts: &[(&str, u16)]) -> io::Result<()> {
         if Resolver::new(None).find_ssh().is_none() {
             return Ok(());
@@ -73,7 +73,7 @@ impl Home {
         Ok(())
     }
 
-    /// The parameters of `ssh_connect`: the alias, or all that the configuration would say.
+    /// The arguments of `ssh_connect`: the alias, or all values of the configuration.
     pub(super) fn connect_arguments(&self, name: &str, port: u16) -> Value {
         if self.config.is_some() {
             return json!({"host": name});
@@ -86,7 +86,7 @@ impl Home {
         })
     }
 
-    /// This very program as an MCP server, with nothing of the user's in its environment.
+    /// This program as an MCP server, without the user's environment.
     pub(super) fn mcp_server(&self, temporary: &Path, log: &Path) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command

@@ -1,5 +1,5 @@
-//! What the walk needs: two embedded hosts, a home directory with keys for the client's side, and the product's
-//! own MCP server with a client that talks to it. All of it stands in one temporary directory.
+//! The stage of the walk-through: two embedded hosts, a home directory with keys for the client's side, and the
+//! product's own MCP server with a client. All files are in a single temporary directory.
 
 mod home;
 
@@ -16,18 +16,20 @@ use tempfile::TempDir;
 
 use self::home::Home;
 use super::client::{Client, ClientError};
+use super::key::generate_key;
+use super::listening::Listening;
+use super::process::LocalProcess;
 use super::server::{DemoError, DemoServer, ServerOptions};
-use super::{Listening, LocalProcess, generate_key};
 use crate::limits::QUOTED_TEXT_MAX_CHARS;
 use crate::text::visible_line;
 
 /// Lines of the MCP server's log that are shown when a step failed.
 const LOG_LINES: usize = 5;
 
-/// Why the walk cannot begin.
+/// Reason why the walk-through cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StageError {
-    /// A file or directory could not be made.
+    /// A file or directory could not be created.
     #[error("the temporary directory cannot be filled: {0}")]
     Files(#[from] io::Error),
     /// A key could not be written as text.
@@ -41,34 +43,34 @@ pub(super) enum StageError {
     Client(#[from] ClientError),
 }
 
-/// A host of the walk.
+/// A host of the walk-through.
 pub(super) struct Host {
     /// The embedded server, for its counters.
     pub(super) server: DemoServer,
-    /// The same behind its port.
+    /// The server's port.
     pub(super) listening: Listening,
-    /// What `ssh_connect` is called with to reach it.
+    /// Arguments of `ssh_connect` for the host.
     pub(super) arguments: Value,
 }
 
-/// Everything that is set up.
+/// Everything that the walk-through uses.
 pub(super) struct Stage {
-    /// Talks to the MCP server.
+    /// Client of the MCP server.
     pub(super) client: Client,
-    /// The host whose key stands in known_hosts.
+    /// The host whose key is in known_hosts.
     pub(super) host: Host,
-    /// A host whose key stands nowhere.
+    /// A host whose key is not recorded.
     pub(super) stranger: Host,
-    /// Where the commands of the hosts run.
+    /// Directory of the hosts' commands.
     pub(super) remote: PathBuf,
-    /// Where the MCP server writes its log.
+    /// Log file of the MCP server.
     pub(super) log: PathBuf,
     directory: TempDir,
 }
 
 impl Stage {
     /// Sets everything up.
-    pub(super) async fn open() -> Result<Self, StageError> {
+    pub(super) async fn set_up() -> Result<Self, StageError> {
         let directory = temporary_directory()?;
         let remote = directory.path().join("host");
         let log = directory.path().join("server.log");
@@ -91,13 +93,13 @@ impl Stage {
         })
     }
 
-    /// The directory that all of it stands in.
+    /// The directory of all files.
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// Ends the client and its server, then the hosts with all of their commands, and removes the directory.
-    /// What went well or wrong with the end of the MCP server is returned; so is a directory that is left.
+    /// Returns how the MCP server ended, and the directory if it is left.
     pub(super) async fn close(self) -> Result<Closed, ClientError> {
         let ended = self.client.end().await;
         self.host.listening.stop().await;
@@ -115,13 +117,13 @@ impl Stage {
     }
 }
 
-/// How everything ended.
+/// The end of the stage.
 pub(super) struct Closed {
     /// Exit status of the MCP server.
     pub(super) status: std::process::ExitStatus,
-    /// Time from the end of its input to its own.
+    /// Time from the end of the server's input to the server's exit.
     pub(super) took: std::time::Duration,
-    /// What could not be removed.
+    /// The error for a directory that could not be removed.
     pub(super) left: Option<String>,
 }
 
@@ -136,7 +138,7 @@ pub(super) fn tail(log: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The system's place for temporary files, unless its path has characters with a meaning in ssh_config(5).
+/// The system's directory for temporary files, unless the path has characters with a meaning in ssh_config(5).
 fn temporary_directory() -> io::Result<TempDir> {
     let builder = || {
         let mut builder = tempfile::Builder::new();
@@ -157,7 +159,7 @@ fn private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).recursive(true).create(path)
 }
 
-/// A server that has started and that nobody knows yet.
+/// A server that listens, before its host key is recorded anywhere.
 struct Embedded {
     server: DemoServer,
     listening: Listening,
@@ -165,7 +167,7 @@ struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a server that lets this key in and runs its commands in this directory.
+    /// Starts a server that accepts this key and runs its commands in this directory.
     async fn start(user_key: &PrivateKey, directory: &Path) -> Result<Self, DemoError> {
         let host_key = generate_key();
         let options = ServerOptions::new(host_key.clone(), user_key.public_key().clone());

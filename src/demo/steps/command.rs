@@ -1,4 +1,4 @@
-//! Commands: their results, side by side, over their time, with much to say.
+//! Commands: results, concurrency, time limits, long output.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Outcome, POLL, Seen, all, expect, one_line, reads, run};
+use super::outcome::{Outcome, POLL, Seen, all, exec, expect, one_line, reads};
 use crate::demo::stage::Stage;
 use crate::demo::tool_result::ToolResult;
 use crate::limits::{DEMO_CALL_TIMEOUT, OUTPUT_DEFAULT_BYTES};
@@ -14,9 +14,9 @@ use crate::limits::{DEMO_CALL_TIMEOUT, OUTPUT_DEFAULT_BYTES};
 /// Commands that run side by side.
 const PARALLEL: usize = 4;
 
-/// A command that fails and speaks on both streams.
-pub(super) async fn exec(stage: &Stage) -> Outcome {
-    let result = run(stage, "echo out; echo err >&2; exit 3").await?;
+/// A command that fails and prints on both streams.
+pub(super) async fn status_and_streams(stage: &Stage) -> Outcome {
+    let result = exec(stage, "echo out; echo err >&2; exit 3").await?;
     expect(
         result.field("exitCode") == 3
             && result.stream("stdout") == "out\n"
@@ -26,7 +26,8 @@ pub(super) async fn exec(stage: &Stage) -> Outcome {
         || all(&result),
     )?;
     Ok(Seen {
-        said: "exit status 3 is a result, not an error; stdout and stderr arrived apart".to_owned(),
+        said: "exit status 3 is a result, not an error; stdout and stderr arrived separately"
+            .to_owned(),
         reads: reads(&result),
     })
 }
@@ -39,7 +40,7 @@ pub(super) async fn parallel(stage: &Stage) -> Outcome {
     );
     let one = async |number: usize| {
         let command = format!("echo > here.{number}; {wait_for_all}");
-        run(stage, &command).await
+        exec(stage, &command).await
     };
     let (a, b, c, d) = tokio::join!(one(1), one(2), one(3), one(4));
     let results: [ToolResult; PARALLEL] = [a?, b?, c?, d?];
@@ -62,9 +63,9 @@ pub(super) async fn parallel(stage: &Stage) -> Outcome {
     })
 }
 
-/// A command that would run for long is ended, and its process is gone.
+/// A command that would run too long is ended, and its process is gone.
 pub(super) async fn time_limit(stage: &Stage) -> Outcome {
-    // The shell outlives the signal, so that it can tell what became of sleep: 128 and the signal's number.
+    // The shell survives the signal and records how sleep ended: 128 plus the signal's number.
     let command = "trap : INT TERM; echo $$ > sleeper; sleep 1000; echo $? > slept";
     let arguments = json!({"command": command, "timeoutMs": 1000});
     let result = stage.client.call("ssh_exec", arguments).await?;
@@ -103,10 +104,10 @@ pub(super) async fn time_limit(stage: &Stage) -> Outcome {
     })
 }
 
-/// A long output is cut in its middle, and the agent is told how much is missing.
+/// A long output is cut in the middle, and the result says how much is missing.
 pub(super) async fn long_output(stage: &Stage) -> Outcome {
     let command = "i=1; while [ $i -le 5000 ]; do echo line $i; i=$((i+1)); done";
-    let result = run(stage, command).await?;
+    let result = exec(stage, command).await?;
     let shown = result.stream("stdout");
     let total = result.field("stdoutBytes").as_u64().unwrap_or_default();
     let omitted = result.field("omittedBytes").as_u64().unwrap_or_default();
@@ -123,7 +124,7 @@ pub(super) async fn long_output(stage: &Stage) -> Outcome {
     let lines = |block: usize| blocks.get(block).into_iter().flat_map(|text| text.lines());
     Ok(Seen {
         said: format!(
-            "of {total} bytes the agent gets {}, from the beginning and from the end, and is told of the rest",
+            "of {total} bytes the agent gets {}, from the beginning and from the end, and the size of the rest",
             shown.len()
         ),
         reads: lines(0)

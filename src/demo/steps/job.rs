@@ -1,24 +1,24 @@
-//! A command that outlives its call: handed over as a job, waited for, answered.
+//! A command that takes longer than its call: it becomes a job, is waited for, and gets an answer on stdin.
 
 use serde_json::json;
 
-use super::{Outcome, Seen, all, expect, reads};
+use super::outcome::{Outcome, Seen, all, expect, reads};
 use crate::demo::stage::Stage;
 
-/// Asks a question after a while, and does what it is told.
+/// Asks a question after a while, and prints the answer.
 const COMMAND: &str = "echo working; sleep 0.3; echo halfway; sleep 0.3; printf 'continue? '; read -r answer; \
                        echo \"answer: $answer\"; exit 4";
 
-/// What it prints before that.
+/// The output before the answer.
 const BEFORE_ANSWER: &str = "working\nhalfway\ncontinue? ";
 
-/// A command of some length, without holding up its caller.
+/// A command that takes longer than its call.
 pub(super) async fn long(stage: &Stage) -> Outcome {
     let arguments = json!({"command": COMMAND, "interactive": true, "waitMs": 100});
     let handed_over = stage.client.call("ssh_exec", arguments).await?;
     expect(
         handed_over.field("outcome") == "running",
-        "a job that goes on, and what it has printed so far",
+        "a running job, and its output so far",
         || all(&handed_over),
     )?;
     let job = handed_over
@@ -28,7 +28,7 @@ pub(super) async fn long(stage: &Stage) -> Outcome {
         .to_owned();
     let mut printed = handed_over.stream("stdout");
     let look = json!({"job": job, "waitMs": 2000});
-    // Each look waits for its time, because the command waits for an answer, and brings what is new.
+    // Each call waits until its time is over, because the command waits for an answer, and returns the new output.
     let look = loop {
         let look = stage.client.call("ssh_output", look.clone()).await?;
         printed.push_str(&look.stream("stdout"));

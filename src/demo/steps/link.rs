@@ -1,11 +1,11 @@
-//! The link: lost under a command, and back for the next one.
+//! The link: lost during a command, and back for the next command.
 
 use std::fs;
 use std::path::Path;
 
 use tokio::time::timeout;
 
-use super::{Outcome, POLL, Seen, all, expect, one_line, reads, run};
+use super::outcome::{Outcome, POLL, Seen, all, exec, expect, one_line, reads};
 use crate::demo::stage::Stage;
 use crate::limits::DEMO_CALL_TIMEOUT;
 
@@ -15,7 +15,7 @@ pub(super) async fn lost(stage: &Stage) -> Outcome {
         wait_for(&stage.remote.join("runs")).await;
         stage.host.listening.drop_connections();
     };
-    let running = run(stage, "echo first >> runs; exec sleep 1000");
+    let running = exec(stage, "echo first >> runs; exec sleep 1000");
     let (result, ()) = tokio::join!(running, cut);
     let result = result?;
     expect(
@@ -35,7 +35,7 @@ pub(super) async fn lost(stage: &Stage) -> Outcome {
 
 /// The next command finds the session connected again, and nothing ran twice.
 pub(super) async fn reconnect(stage: &Stage) -> Outcome {
-    let result = run(stage, "echo second >> runs; wc -l < runs").await?;
+    let result = exec(stage, "echo second >> runs; wc -l < runs").await?;
     expect(
         result.field("exitCode") == 0 && result.stream("stdout").trim() == "2",
         "exit 0 and 2 lines",
@@ -60,7 +60,7 @@ pub(super) async fn reconnect(stage: &Stage) -> Outcome {
     })
 }
 
-/// Waits until a file is there; after the time of a call the step fails by itself.
+/// Waits until a file exists; the step fails when the call times out.
 async fn wait_for(path: &Path) {
     let there = async {
         while !path.exists() {

@@ -1,70 +1,31 @@
-//! The steps of the walk: what is called, what must come back, and what of it the agent would read.
+//! The steps of the walk-through: calls, the expected results, and the text that an agent would read.
 //!
-//! A step is a function of the [`Stage`] and a line of [`ALL`]. Each proves its point on the far side too where it
-//! can (a process that is gone, a line that was written once), not only by the words of the product.
+//! A step is a function of the [`Stage`] and a line of [`ALL`]. Where possible, a step also checks the effect on the host
+//! (a process that is gone, a line that was written once), not only the product's answer.
 
 mod command;
 mod job;
 mod link;
+pub(super) mod outcome;
 mod session;
 mod shell;
 mod transfer;
 
-use std::time::Duration;
-
 use futures_core::future::BoxFuture;
-use serde_json::json;
 
-use super::client::ClientError;
+use self::outcome::Outcome;
 use super::stage::Stage;
-use super::tool_result::ToolResult;
-use crate::text::visible_line;
 
-/// Characters of one line that the agent would read.
-const READ_MAX_CHARS: usize = 160;
-/// Time between two looks at something that nobody tells of.
-const POLL: Duration = Duration::from_millis(10);
-
-/// What a step showed.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// What happened, in plain words.
-    pub(super) said: String,
-    /// What the agent would read, line by line.
-    pub(super) reads: Vec<String>,
-}
-
-/// A step that did not do what it should.
-#[derive(Debug)]
-pub(super) struct Missed {
-    /// What should have happened.
-    pub(super) expected: String,
-    /// What did.
-    pub(super) got: String,
-}
-
-impl From<ClientError> for Missed {
-    fn from(error: ClientError) -> Self {
-        Self {
-            expected: "an answer".to_owned(),
-            got: error.to_string(),
-        }
-    }
-}
-
-/// How a step ended.
-pub(super) type Outcome = Result<Seen, Missed>;
-
-/// What a step does.
+/// The function of a step.
 type Run = for<'a> fn(&'a Stage) -> BoxFuture<'a, Outcome>;
 
-/// A step of the walk.
+/// A step of the walk-through.
 pub(super) struct Step {
-    /// Its name in the report.
+    /// Name in the report.
     pub(super) name: &'static str,
-    /// Without it the others mean nothing: where it fails, the walk ends.
+    /// The other steps depend on this step: a failure ends the walk-through.
     pub(super) is_foundation: bool,
-    /// What it does.
+    /// Performs the step.
     pub(super) run: Run,
 }
 
@@ -72,7 +33,7 @@ pub(super) struct Step {
 pub(super) const ALL: &[Step] = &[
     foundation("start", |stage| Box::pin(session::handshake(stage))),
     foundation("connect", |stage| Box::pin(session::connect(stage))),
-    step("exec", |stage| Box::pin(command::exec(stage))),
+    step("exec", |stage| Box::pin(command::status_and_streams(stage))),
     step("parallel", |stage| Box::pin(command::parallel(stage))),
     step("timeout", |stage| Box::pin(command::time_limit(stage))),
     step("long output", |stage| Box::pin(command::long_output(stage))),
@@ -101,39 +62,4 @@ const fn foundation(name: &'static str, run: Run) -> Step {
         is_foundation: true,
         ..step(name, run)
     }
-}
-
-async fn run(stage: &Stage, command: &str) -> Result<ToolResult, ClientError> {
-    let arguments = json!({"command": command});
-    stage.client.call("ssh_exec", arguments).await
-}
-
-fn expect(
-    holds: bool,
-    expected: impl Into<String>,
-    got: impl FnOnce() -> String,
-) -> Result<(), Missed> {
-    if holds {
-        return Ok(());
-    }
-    Err(Missed {
-        expected: expected.into(),
-        got: got(),
-    })
-}
-
-/// What the agent reads, each block in its lines.
-fn reads(result: &ToolResult) -> Vec<String> {
-    let lines = result.blocks().flat_map(str::lines);
-    lines.map(one_line).collect()
-}
-
-/// The same in one line, for a failure.
-fn all(result: &ToolResult) -> String {
-    let blocks: Vec<&str> = result.blocks().collect();
-    visible_line(&blocks.join(" | "), 4 * READ_MAX_CHARS)
-}
-
-fn one_line(text: &str) -> String {
-    visible_line(text, READ_MAX_CHARS)
 }

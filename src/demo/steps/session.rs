@@ -1,8 +1,8 @@
-//! Sessions: beginning, refusal, list, end.
+//! Sessions: connect, refusal, list, disconnect.
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Seen, all, expect, reads};
+use super::outcome::{Outcome, Seen, all, expect, reads};
 use crate::demo::stage::Stage;
 
 /// The client and the server agree on a version; the server names its tools.
@@ -55,7 +55,7 @@ pub(super) async fn connect(stage: &Stage) -> Outcome {
     })
 }
 
-/// A host whose key stands nowhere is refused before any credential is sent.
+/// A host whose key is not recorded is refused before any credential is sent.
 pub(super) async fn unknown_host_key(stage: &Stage) -> Outcome {
     let arguments = stage.stranger.arguments.clone();
     let result = stage.client.call("ssh_connect", arguments).await?;
@@ -74,7 +74,7 @@ pub(super) async fn unknown_host_key(stage: &Stage) -> Outcome {
         || format!("{connections} connections and {attempts} attempts"),
     )?;
     Ok(Seen {
-        said: "another host, whose key is not in known_hosts, was refused; it saw no credential"
+        said: "another host, whose key is not in known_hosts, was refused and saw no credential"
             .to_owned(),
         reads: reads(&result),
     })
@@ -108,7 +108,7 @@ pub(super) async fn disconnect(stage: &Stage) -> Outcome {
         || format!("{}; {}", all(&result), all(&list)),
     )?;
     Ok(Seen {
-        said: "the session ended; it stays saved for the next conversation, without any secret"
+        said: "the session ended and stays saved for the next conversation, without any secret"
             .to_owned(),
         reads: reads(&result),
     })

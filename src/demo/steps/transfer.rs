@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Outcome, Seen, all, expect, reads};
+use super::outcome::{Missed, Outcome, Seen, all, expect, reads};
 use crate::demo::stage::Stage;
 
 /// Bytes of the file: several blocks.
@@ -17,7 +17,7 @@ pub(super) async fn there_and_back(stage: &Stage) -> Outcome {
         stage.directory().join("here"),
         stage.directory().join("back"),
     );
-    let failed = |error: std::io::Error| super::Missed {
+    let failed = |error: std::io::Error| Missed {
         expected: "files in the directory of the demo".to_owned(),
         got: error.to_string(),
     };

@@ -87,7 +87,7 @@ where
     }
 
     /// Opens a session and answers with its stream.
-    pub(super) fn open(&self) -> Response<Body> {
+    pub(super) fn open_session(&self) -> Response<Body> {
         let Some(permit) = self.slots.take() else {
             return too_many();
         };

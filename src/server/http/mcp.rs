@@ -76,7 +76,9 @@ where
 
     async fn serve(&self, request: Request) -> Response<Body> {
         match *request.method() {
-            Method::GET if LegacySse::<S>::is_asked_for(request.headers()) => self.legacy.open(),
+            Method::GET if LegacySse::<S>::is_asked_for(request.headers()) => {
+                self.legacy.open_session()
+            }
             Method::GET => self.pass(request).await,
             Method::POST => self.post(request).await,
             Method::DELETE => self.delete(request).await,

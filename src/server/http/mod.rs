@@ -66,7 +66,7 @@ pub async fn serve(
     local_policy: LocalPolicy,
     options: HttpOptions,
 ) -> ExitCode {
-    match run(supervisor, local_policy, options).await {
+    match serve_until_signal(supervisor, local_policy, options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
             eprintln!("error: {error}");
@@ -75,7 +75,8 @@ pub async fn serve(
     }
 }
 
-async fn run(
+/// Serves until a signal arrives; an error comes with the exit status of the process.
+async fn serve_until_signal(
     supervisor: SupervisorHandle,
     local_policy: LocalPolicy,
     options: HttpOptions,
