@@ -5,24 +5,16 @@
 //! single-quoted words, which bash, dash, zsh, fish, csh and busybox read alike.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use thiserror::Error;
 
+use super::script;
 use crate::limits;
 
-/// `$1` token, `$2` directory, `$3` command, then the variables as `NAME=value`; what holds a backslash is
-/// decoded first (see [`word`]).
-///
-/// Changes directory, or says so with the token and runs nothing; then the command, by the login shell, with
-/// the variables, which concern nothing before it: a `PATH` among them may lead nowhere. A leading `~` is the
-/// remote home; `CDPATH` and a directory named `-` have no special meaning.
-const WRAPPER: &str = concat!(
-    r#"x() { v=$1; case $v in *[\\]*) v=$(printf %b. "$v"); v=${v%.};; esac; }; "#,
-    r#"t=$1; x "$2"; d=$v; x "$3"; c=$v; shift 3; for a do shift; x "$a"; set -- "$@" "$v"; done; "#,
-    r#"if [ -n "$d" ]; then case $d in "~"|"~/"*) d=$HOME${d#"~"};; -*) d=./$d;; esac; "#,
-    r#"CDPATH= cd -- "$d" >/dev/null || { echo "$t" >&2; exit 1; }; fi; "#,
-    r#"exec env "$@" "${SHELL:-/bin/sh}" -c "$c""#,
-);
+/// Changes directory and sets variables; the file tells the arguments.
+static WRAPPER: LazyLock<String> =
+    LazyLock::new(|| quote(&script::one_line(include_str!("command/run_in.sh"))));
 
 /// Why a command cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -143,7 +135,7 @@ fn is_variable_name(name: &str) -> bool {
 fn wrapped(command: &str, cwd: &str, env: &BTreeMap<String, String>, token: &str) -> String {
     let mut line = format!(
         "exec sh -c {} sh {token} {} {}",
-        quote(WRAPPER),
+        *WRAPPER,
         word(cwd),
         word(command)
     );

@@ -24,6 +24,7 @@ mod framing;
 pub mod host_keys;
 pub(crate) mod peer_text;
 pub mod resolve;
+pub mod script;
 pub(crate) mod sftp;
 pub mod shell;
 pub mod stream;

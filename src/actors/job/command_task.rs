@@ -70,7 +70,7 @@ async fn run_on_channel(task: JobTask<CommandWork>, channels: &Arc<Channels>) ->
                 input: task.inbox.input,
                 signals: task.inbox.signals,
             };
-            let finished = started.run(feed, task.stop, |stream, bytes| {
+            let finished = started.run_to_end(feed, task.stop, |stream, bytes| {
                 record.append(stream, bytes)
             });
             CommandEnd::Finished(finished.await)

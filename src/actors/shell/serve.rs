@@ -145,7 +145,7 @@ async fn turn(
         return Served::GivenUp;
     };
     begun(facts.clone());
-    let done = shell.run(work, memory).await;
+    let done = shell.run_command(work, memory).await;
     facts.cwd = memory.cwd();
     facts.background = done.background;
     if let Some(words) = done.shell_ended {

@@ -1,12 +1,14 @@
 //! Ending, signalling and looking at running commands.
 //!
-//! [`process_group`] is for commands that have a channel of their own, [`shell_command`] for those of a persistent
-//! shell. Both run a script on a second channel; [`by_request`] serves where no script can run.
+//! [`target`] says which processes a signal is for. [`process_group`] ends commands that have a channel of their own,
+//! [`shell_command`] those of a persistent shell: each runs a script on a second channel, whose words [`helper`]
+//! reads. [`by_request`] serves where no script can run.
 
 pub(super) mod helper;
 pub mod process_group;
 pub(super) mod shell_command;
 mod signal;
+pub(super) mod target;
 
 use russh::ChannelWriteHalf;
 use russh::client::Msg;

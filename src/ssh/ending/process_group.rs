@@ -9,7 +9,7 @@
 //! on this connection until the helper has found its target, and a count that does not fit means that it
 //! touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -19,36 +19,14 @@ use super::{KillReport, Signal};
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};
 use crate::ssh::command::{quote, token};
+use crate::ssh::script;
 
-/// `$0` token, `$1` number of commands that should be running, `$2` which of them (0: all), `$3` steps of
-/// 50 ms between the signals, `$4` one signal to send instead of all that. No single quote, backslash or exclamation mark: every login shell must read it.
-///
-/// Linux lists children in the order of their creation; elsewhere only a single child is unmistakable.
-const SCRIPT: &str = concat!(
-    // Whether a process of the groups is alive; one that is dead and not yet reaped does not count.
-    r#"l() { ps -A -o pgid= -o stat= 2>/dev/null | { r=1; n=; while read -r p q; do n=1; case $q in Z*) ;; "#,
-    r#"*) for g in $t; do [ "-$p" = "$g" ] && r=0; done;; esac; done; [ -z "$n" ] && r=0; exit $r; }; }; "#,
-    // Whether the parent serves this connection alone.
-    r#"n=; if [ -r /proc/$PPID/comm ]; then read -r n </proc/$PPID/comm; else "#,
-    r#"n=$(ps -o comm= -p $PPID 2>/dev/null); fi; "#,
-    r#"case $n in *sshd*|*dropbear*) ;; *) echo "$0 stranger"; exit;; esac; "#,
-    r#"f=/proc/$PPID/task/$PPID/children; k=0; t=; "#,
-    r#"if [ -r $f ]; then read -r c <$f; else c=$(ps -A -o ppid= -o pid= | while read -r p q; do "#,
-    r#"[ "$p" = "$PPID" ] && echo "$q"; done); [ "$1" = 1 ] || [ "$2" = 0 ] || c=; fi; "#,
-    r#"for p in $c; do [ "$p" = $$ ] && break; k=$((k+1)); "#,
-    r#"if [ "$2" = 0 ] || [ "$k" = "$2" ]; then t="$t -$p"; fi; done; "#,
-    r#"[ "$2" = 0 ] || [ "$k" = "$1" ] || t=; "#,
-    r#"[ -z "$t" ] && { echo "$0 unsure $k"; exit; }; echo "$0 found"; "#,
-    // A child that was just forked leads its group a moment later.
-    r#"for g in $t; do w=0; while kill -s 0 ${g#-} 2>/dev/null; do kill -s 0 -- $g 2>/dev/null && break; "#,
-    r#"w=$((w+1)); [ $w -gt 40 ] && break; sleep 0.05 2>/dev/null || sleep 1; done; done; "#,
-    r#"[ -n "$4" ] && { kill -s $4 -- $t && echo "$0 sent"; exit; }; "#,
-    r#"for s in INT TERM KILL; do kill -s $s -- $t 2>/dev/null; w=0; while [ $w -lt $3 ]; do "#,
-    r#"a=; for g in $t; do kill -s 0 -- $g 2>/dev/null && a=1; done; "#,
-    r#"[ -z "$a" ] && { echo "$0 gone $s"; exit; }; "#,
-    r#"sleep 0.05 2>/dev/null || { sleep 1; w=$((w+19)); }; w=$((w+1)); done; "#,
-    r#"l || { echo "$0 gone $s"; exit; }; done; echo "$0 left""#,
-);
+/// Finds the process groups, then ends them. The files tell arguments and answers.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let find = include_str!("find_by_order.sh");
+    let end = include_str!("end_groups.sh");
+    quote(&script::one_line(&format!("{find}{end}")))
+});
 
 /// Steps in [`limits::KILL_STEP`], which is a little longer for the forks in between.
 const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
@@ -188,7 +166,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     let token = token();
     let line = format!(
         "exec sh -c {} {token} {} {position} {}",
-        quote(SCRIPT),
+        *SCRIPT,
         started.len(),
         work.arguments()
     );

@@ -6,7 +6,7 @@
 //! processes that earlier commands have left in the background. SIGURG tells bash to give up the rest of the
 //! command (`framing`); every other shell ignores it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokio::time::timeout;
 
@@ -15,33 +15,11 @@ use super::{KillReport, Signal};
 use crate::limits;
 use crate::ssh::channel::Channels;
 use crate::ssh::command::{quote, token};
+use crate::ssh::script;
 
-/// `$0` token, `$1` the shell, `$2` steps of 50 ms between the signals, `$3` `end`, `look` or a signal, `$4` whether
-/// the shell is to give up its command, then processes to spare. No single quote, backslash or exclamation mark.
-const SCRIPT: &str = concat!(
-    r#"p=$1; n=$2; m=$3; u=$4; shift 4; o=" $* "; "#,
-    // State and parent of the shell. What stands before the last parenthesis is its name.
-    r#"if [ -r /proc/$p/stat ]; then read -r r </proc/$p/stat; set -- ${r##*) }; "#,
-    r#"else set -- $(ps -o stat= -o ppid= -p $p 2>/dev/null); fi; "#,
-    r#"[ "$2" = "$PPID" ] || { echo "$0 stranger"; exit; }; "#,
-    r#"if [ $m = look ]; then case $1 in T*) echo "$0 stopped"; exit;; esac; "#,
-    // Between commands its input is where commands come from, in a command it is /dev/null.
-    r#"case $(ls -l /proc/$p/fd/0 2>/dev/null) in *" /dev/null") echo "$0 busy";; "#,
-    r#"*" -> "*) echo "$0 idle";; *) echo "$0 unknown";; esac; exit; fi; "#,
-    // Adds the descendants of a process to t. Where the kernel does not list children, ps does.
-    r#"k() { for f in /proc/$1/task/*/children; do if [ -r $f ]; then c=; read -r c <$f; "#,
-    r#"else c=$(ps -A -o pid= -o ppid= 2>/dev/null | while read -r a b; do [ "$b" = "$1" ] && echo $a; done); fi; "#,
-    r#"for x in $c; do case $o in *" $x "*) ;; *) t="$t $x"; k $x;; esac; done; done; }; "#,
-    // Signals what has not had this one yet.
-    r#"g() { for x in $t; do case $q in *" $x "*) ;; *) kill -s $1 $x 2>/dev/null; q="$q$x ";; esac; done; }; "#,
-    r#"echo "$0 found"; "#,
-    r#"if [ $m = end ]; then for s in INT TERM KILL; do q=" "; kill -s URG $p 2>/dev/null; w=0; "#,
-    r#"while [ $w -lt $n ]; do t=; k $p; [ -z "$t" ] && { echo "$0 gone $s"; exit; }; g $s; "#,
-    r#"sleep 0.05 2>/dev/null || { sleep 1; w=$((w+19)); }; w=$((w+1)); done; done; echo "$0 left"; exit; fi; "#,
-    // A command that was just sent may not have started anything yet.
-    r#"q=" "; w=0; while t=; [ $u = yes ] && kill -s URG $p 2>/dev/null; k $p; [ -z "$t" ] && [ $w -lt 10 ]; do "#,
-    r#"sleep 0.05 2>/dev/null || w=10; w=$((w+1)); done; g $m; echo "$0 sent""#,
-);
+/// The file tells arguments and answers.
+static SCRIPT: LazyLock<String> =
+    LazyLock::new(|| quote(&script::one_line(include_str!("shell_command.sh"))));
 
 /// Steps in [`limits::KILL_STEP`].
 const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
@@ -49,7 +27,7 @@ const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 /// A shell's process, and the processes that its running command has not started. Those are told right behind the
 /// end of the command before, so they may come while this one runs: they are looked up when they are needed.
 #[derive(Debug, Clone)]
-pub(in crate::ssh) struct Target {
+pub(in crate::ssh) struct ShellCommand {
     pub(in crate::ssh) process: u32,
     pub(in crate::ssh) spared: Spared,
 }
@@ -71,9 +49,12 @@ pub(in crate::ssh) enum Look {
 }
 
 /// Ends the command: INT, TERM and KILL to its processes. Nothing comes back when no helper could do it.
-pub(in crate::ssh) async fn end(channels: &Arc<Channels>, target: Target) -> Option<KillReport> {
+pub(in crate::ssh) async fn end(
+    channels: &Arc<Channels>,
+    target: &ShellCommand,
+) -> Option<KillReport> {
     let is_last = |words: &str| words.starts_with("gone") || words == "left";
-    let said = help(channels, &target, "end", true, is_last).await?;
+    let said = help(channels, target, "end", true, is_last).await?;
     KillReport::read(&said)
 }
 
@@ -81,11 +62,11 @@ pub(in crate::ssh) async fn end(channels: &Arc<Channels>, target: Target) -> Opt
 /// command. False when no helper could do it.
 pub(in crate::ssh) async fn signal(
     channels: &Arc<Channels>,
-    target: Target,
+    target: &ShellCommand,
     signal: Signal,
 ) -> bool {
     let ends = signal.asks_to_end();
-    let said = help(channels, &target, signal.as_str(), ends, |words| {
+    let said = help(channels, target, signal.as_str(), ends, |words| {
         words == "sent"
     })
     .await;
@@ -94,7 +75,7 @@ pub(in crate::ssh) async fn signal(
 
 /// Looks at what the shell does.
 pub(in crate::ssh) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
-    let target = Target {
+    let target = ShellCommand {
         process,
         spared: Spared::default(),
     };
@@ -110,7 +91,7 @@ pub(in crate::ssh) async fn look(channels: &Arc<Channels>, process: u32) -> Look
 /// In a task of its own: whoever waits may give up, and the helper's channel is closed all the same.
 async fn help(
     channels: &Arc<Channels>,
-    target: &Target,
+    target: &ShellCommand,
     what: &str,
     gives_up: bool,
     is_last: fn(&str) -> bool,
@@ -122,7 +103,7 @@ async fn help(
     };
     let line = format!(
         "exec sh -c {} {token} {} {STEPS} {what} {} {}",
-        quote(SCRIPT),
+        *SCRIPT,
         target.process,
         if gives_up { "yes" } else { "no" },
         spared.join(" ")

@@ -5,7 +5,6 @@ use std::time::Duration;
 use russh::ChannelMsg;
 use tokio::time::Instant;
 
-use super::Killing;
 use super::read_throttle::ReadThrottle;
 use crate::limits;
 use crate::output::Stream;
@@ -18,37 +17,41 @@ const EXTENDED_DATA_STDERR: u32 = 1;
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// It exited with this status.
+    /// The command exited with this status.
     Exited(u32),
-    /// A signal ended it.
+    /// A signal ended the command.
     Signaled(Signal),
-    /// It was told to end and its end was not seen.
+    /// The command was told to end and its end was not seen.
     Unseen,
     /// The server refused the exec request: nothing ran.
     Refused,
-    /// The connection was lost: whether it finished is unknown.
+    /// The connection was lost: whether the command finished is unknown.
     Lost(Disconnect),
 }
 
-/// What is known of a command when its channel is closed.
+/// The end of a command, known when its channel is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// How it ended.
     pub end: End,
-    /// A process that it left behind still held its output.
+    /// A background process of the command still held the output.
     pub held_by_background: bool,
-    /// What was done to end it, if it was told to.
+    /// How it was ended, if it was told to end.
     pub kill: Option<KillReport>,
 }
 
-/// What the channel has told so far.
+/// The messages of a channel so far.
 #[derive(Default)]
 pub(in crate::ssh) struct ChannelProgress {
+    /// How the process ended, as the server reports it.
     pub(in crate::ssh) end: Option<End>,
+    /// Both streams have ended.
     pub(in crate::ssh) streams_ended: bool,
+    /// The server has closed the channel.
     pub(in crate::ssh) closed: bool,
     /// No message can come any more.
     pub(in crate::ssh) drained: bool,
+    /// The streams are no longer listened to, although they are still open.
     pub(in crate::ssh) timed_out: bool,
     /// Silence after the status that means that a background process holds the streams.
     quiet: Duration,
@@ -56,13 +59,12 @@ pub(in crate::ssh) struct ChannelProgress {
     drain_until: Option<Instant>,
     /// When even a background process that keeps writing is no longer listened to.
     drain_longest: Option<Instant>,
-    /// When the end of a killed command is no longer waited for.
-    pub(super) give_up_at: Option<Instant>,
     /// How fast the output is read.
-    pub(in crate::ssh) pace: ReadThrottle,
+    pub(in crate::ssh) throttle: ReadThrottle,
 }
 
 impl ChannelProgress {
+    /// The round trip decides how long the last output may take to arrive.
     pub(in crate::ssh) fn new(round_trip: Option<Duration>) -> Self {
         let quiet = round_trip.unwrap_or_default() * 2;
         Self {
@@ -71,7 +73,8 @@ impl ChannelProgress {
         }
     }
 
-    pub(in crate::ssh) fn note(
+    /// Takes one message; the sink gets the output in it. `None` is the end of all messages.
+    pub(in crate::ssh) fn receive(
         &mut self,
         message: Option<ChannelMsg>,
         sink: &mut impl FnMut(Stream, &[u8]),
@@ -83,14 +86,14 @@ impl ChannelProgress {
         }
         match message {
             Some(ChannelMsg::Data { data }) => {
-                self.pace.note(data.len());
+                self.throttle.count(data.len());
                 sink(Stream::Stdout, &data);
             }
             Some(ChannelMsg::ExtendedData {
                 data,
                 ext: EXTENDED_DATA_STDERR,
             }) => {
-                self.pace.note(data.len());
+                self.throttle.count(data.len());
                 sink(Stream::Stderr, &data);
             }
             Some(ChannelMsg::ExitStatus { exit_status }) => self.ended(End::Exited(exit_status)),
@@ -119,29 +122,24 @@ impl ChannelProgress {
         self.drain_longest = Some(now + limits::STREAM_DRAIN_MAX);
     }
 
-    /// The exit status may come before or after the end of the streams; both make the end.
-    /// While the helper looks after a process group, its report is waited for too.
-    pub(super) fn is_over(&self, killing: &Killing) -> bool {
-        if *killing == Killing::ByHelper {
-            return false;
-        }
-        self.has_ended()
-    }
-
-    /// Nothing more is to be expected.
+    /// Nothing more is to be expected. The exit status may come before or after the end of the streams; both
+    /// together are the end.
     pub(in crate::ssh) fn has_ended(&self) -> bool {
         self.closed || self.timed_out || (self.end.is_some() && self.streams_ended)
     }
 
     /// Another message may be read now.
     pub(in crate::ssh) fn reads(&self) -> bool {
-        !self.drained && self.pace.rests_until().is_none()
+        !self.drained && self.throttle.rests_until().is_none()
     }
 
+    /// When the streams are no longer listened to, if their end is still awaited.
     pub(in crate::ssh) fn deadline(&self) -> Option<Instant> {
-        match (self.drain_until, self.give_up_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        self.drain_until.filter(|_| !self.timed_out)
+    }
+
+    /// Ends the listening if its deadline has passed.
+    pub(in crate::ssh) fn check_deadline(&mut self, now: Instant) {
+        self.timed_out |= self.deadline().is_some_and(|deadline| deadline <= now);
     }
 }

@@ -4,25 +4,29 @@
 //! the window and never outlives the channel. Ending a command runs beside both.
 
 mod channel_progress;
+pub(super) mod drive;
 pub(super) mod read_throttle;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
-use russh::{ChannelReadHalf, ChannelWriteHalf};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{ChannelError, Channels, Lease, Place, ready};
 use super::connection::Running;
-use super::ending::{self, KillReport, Signal, process_group};
-use super::timer::sleep_until_some;
+use super::ending::target::Target;
+use super::ending::{KillReport, Signal};
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::disconnect::Disconnect;
+
+use self::drive::{Drive, EndDetector};
 
 pub(super) use self::channel_progress::ChannelProgress;
 pub use self::channel_progress::{End, Finished};
@@ -122,70 +126,39 @@ pub(crate) struct Started {
 
 impl Started {
     /// Drains the channel into the sink until the command has ended.
-    pub(crate) async fn run(
+    pub(crate) async fn run_to_end(
         mut self,
         feed: Feed,
         stop: CancellationToken,
-        mut sink: impl FnMut(Stream, &[u8]) + Send,
+        sink: impl FnMut(Stream, &[u8]) + Send,
     ) -> Finished {
         let mut progress = ChannelProgress::new(self.channels.round_trip());
-        let mut killing = Killing::No;
-        let mut last_signal = Signal::Int;
         let id = self.running.as_ref().map_or(0, |running| running.id);
-        {
-            let feeding = write_input(&self.write, feed.input);
-            let helper = process_group::end(&self.channels, id);
-            let requests = ending::by_request(&self.write, &mut last_signal);
-            let signalling = send_signals(&self.channels, id, &self.write, feed.signals);
-            tokio::pin!(feeding, helper, requests, signalling);
-            let (mut fed, mut signalled) = (false, false);
-            while !progress.is_over(&killing) {
-                // Not biased: a flood of output must not starve the end of the command.
-                tokio::select! {
-                    message = self.read.wait(), if progress.reads() => {
-                        progress.note(message, &mut sink);
-                        if progress.end.is_some()
-                            && let Some(running) = self.running.take()
-                        {
-                            running.seen_to_end();
-                        }
-                    }
-                    () = sleep_until_some(progress.pace.rests_until()), if progress.pace.rests_until().is_some() => {
-                        progress.pace.rested();
-                    }
-                    () = &mut feeding, if !fed => fed = true,
-                    () = &mut signalling, if !signalled => signalled = true,
-                    () = stop.cancelled(), if killing == Killing::No && progress.end.is_none() => {
-                        killing = Killing::ByHelper;
-                    }
-                    report = &mut helper, if killing == Killing::ByHelper => match report {
-                        Some(report) => {
-                            progress.give_up_at = Some(Instant::now() + LOSS_GRACE);
-                            killing = Killing::Done(report);
-                        }
-                        None => killing = Killing::ByRequest,
-                    },
-                    () = &mut requests, if killing == Killing::ByRequest => progress.timed_out = true,
-                    () = sleep_until_some(progress.deadline()), if !progress.timed_out => progress.timed_out = true,
-                }
-            }
-        }
+        let mut detector = ChannelEnd {
+            running: self.running.take(),
+            sink,
+        };
+        let drive = Drive {
+            channels: &self.channels,
+            read: &mut self.read,
+            write: &self.write,
+            progress: &mut progress,
+            detector: &mut detector,
+            target: Target::ProcessGroup(id),
+            end_grace: LOSS_GRACE,
+        };
+        let input = write_input(&self.write, feed.input);
+        let driven = drive
+            .run_to_end(input, feed.signals, &stop, pending())
+            .await;
         while let Some(message) = ready(self.read.wait()) {
-            let end = message.is_none();
-            progress.note(message, &mut sink);
-            if end {
+            let is_last = message.is_none();
+            detector.receive(message, &mut progress);
+            if is_last {
                 break;
             }
         }
-        let report = match killing {
-            Killing::Done(report) => Some(report),
-            Killing::ByRequest => Some(KillReport {
-                signal: last_signal,
-                gone: None,
-            }),
-            Killing::No | Killing::ByHelper => None,
-        };
-        self.finish(progress, report).await
+        self.finish(progress, driven.kill).await
     }
 
     async fn finish(self, progress: ChannelProgress, kill: Option<KillReport>) -> Finished {
@@ -216,6 +189,24 @@ impl Started {
     }
 }
 
+/// A command whose end is the end of its process, which the channel reports.
+struct ChannelEnd<S> {
+    /// Dropped as soon as the end of the process is known.
+    running: Option<Running>,
+    sink: S,
+}
+
+impl<S: FnMut(Stream, &[u8])> EndDetector for ChannelEnd<S> {
+    fn receive(&mut self, message: Option<ChannelMsg>, progress: &mut ChannelProgress) {
+        progress.receive(message, &mut self.sink);
+        if progress.end.is_some()
+            && let Some(running) = self.running.take()
+        {
+            running.seen_to_end();
+        }
+    }
+}
+
 /// Writes the input as the window allows, then the end of it. Errors mean that the channel is gone.
 async fn write_input(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<Input>) {
     while let Some(Input::Data(bytes)) = input.recv().await {
@@ -224,33 +215,4 @@ async fn write_input(write: &ChannelWriteHalf<Msg>, mut input: mpsc::Receiver<In
         }
     }
     let _ = write.eof().await;
-}
-
-/// Sends the signals that are asked for. sshd takes signal requests only from accounts other than root, so a
-/// helper on the host goes first.
-async fn send_signals(
-    channels: &Arc<Channels>,
-    id: u64,
-    write: &ChannelWriteHalf<Msg>,
-    mut signals: mpsc::Receiver<Signal>,
-) {
-    while let Some(signal) = signals.recv().await {
-        if !process_group::signal(channels, id, signal).await {
-            // A failure means that the channel is gone, which the reader sees.
-            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal.to_request())).await;
-        }
-    }
-}
-
-/// How far the ending of a command has come.
-#[derive(PartialEq, Eq)]
-pub(in crate::ssh) enum Killing {
-    /// Nobody asked for it.
-    No,
-    /// A helper is at work on the host.
-    ByHelper,
-    /// No helper could be had: signal requests go out.
-    ByRequest,
-    /// The helper has done what it could.
-    Done(KillReport),
 }

@@ -20,8 +20,8 @@ pub(in crate::ssh) struct ReadThrottle {
 }
 
 impl ReadThrottle {
-    /// Notes what was read.
-    pub(in crate::ssh) fn note(&mut self, bytes: usize) {
+    /// Counts bytes that were read.
+    pub(in crate::ssh) fn count(&mut self, bytes: usize) {
         self.read += bytes as u64;
         if self.read > limits::FLOOD_AFTER_BYTES && self.read >= self.rest_at {
             self.rest_at = self.read + limits::FLOOD_BATCH_BYTES;
@@ -29,13 +29,13 @@ impl ReadThrottle {
         }
     }
 
-    /// Until when nothing is to be read.
+    /// The end of the current rest, in which nothing is to be read.
     pub(in crate::ssh) fn rests_until(&self) -> Option<Instant> {
         self.until
     }
 
     /// The rest is over.
-    pub(in crate::ssh) fn rested(&mut self) {
+    pub(in crate::ssh) fn end_rest(&mut self) {
         self.until = None;
     }
 }
@@ -48,15 +48,15 @@ mod tests {
     fn the_beginning_is_read_at_full_speed_and_more_of_it_in_batches() {
         let mut throttle = ReadThrottle::default();
         for _ in 0..limits::FLOOD_AFTER_BYTES / 1024 {
-            throttle.note(1024);
+            throttle.count(1024);
             assert_eq!(throttle.rests_until(), None);
         }
-        throttle.note(1);
+        throttle.count(1);
         assert!(throttle.rests_until().is_some());
-        throttle.rested();
-        throttle.note(limits::FLOOD_BATCH_BYTES as usize - 1);
+        throttle.end_rest();
+        throttle.count(limits::FLOOD_BATCH_BYTES as usize - 1);
         assert_eq!(throttle.rests_until(), None);
-        throttle.note(1);
+        throttle.count(1);
         assert!(throttle.rests_until().is_some());
     }
 }

@@ -1,67 +1,19 @@
 //! The texts that are sent: for bash, and for the `sh` of hosts without bash.
 
+use std::sync::LazyLock;
+
 use super::saved::Saved;
+use crate::ssh::command::quote;
+use crate::ssh::script;
 
-/// Starts the shell under any login shell (bash, dash, zsh, fish, csh, busybox). BASH_ENV and ENV would be read
-/// by every shell that starts.
-pub(in crate::ssh) const START_LINE: &str = concat!(
-    "exec sh -c 'unset BASH_ENV ENV; ",
-    "if command -v bash >/dev/null 2>&1; then exec bash --noprofile --norc; else exec sh; fi'"
-);
-
-/// First of all, in any shell: its process, whether it is bash, and whether it has got functions from its
-/// environment, in the form of a frame's end.
-const HELLO: &str = r#"printf '%se' TOKEN >&2; printf '%se%d %s %s %s\0' TOKEN 0 "$$" "${BASH_VERSION-}" "$(test -n "$(declare -F 2>/dev/null)" && echo f)"
-"#;
-
-/// `__mcp_sh STATUS TOKEN [x]` ends a frame, `__mcp_st TOKEN` tells the state, `__mcp_ab` gives a command up: from
-/// there on the DEBUG trap skips everything but the frame's end. That trap may not loop itself, and `break` must
-/// stand in the trap, not in a function. Nothing here is a reserved word or alias where it is called, and what
-/// users redefine is called through `builtin`.
-const BASH_INIT: &str = r#"exec 98>&1 99>&2 1>/dev/null 2>/dev/null
-__mcp_sh() {
-__mcp_r=
-\builtin enable builtin enable eval export printf read umask
-if [[ ${__mcp_d-} ]]; then
-\builtin trap - DEBUG
-[[ $__mcp_d == *X* ]] || \builtin shopt -u extdebug
-[[ $__mcp_d == *T* ]] || \builtin set +T
-[[ $__mcp_d == *E* ]] || \builtin set +E
-__mcp_d=
-\builtin set -- "$__mcp_s" "${@:2}"
-fi
-\builtin printf '%se' "$2" >&99 && \builtin printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&98 && \builtin read -r __mcp_c && { [[ $__mcp_c == ")" ]] || \builtin exit 2; } && { [[ ${3-} ]] || __mcp_st "$2"; }
-}
-__mcp_st() {
-\builtin umask >&98
-\builtin export -p >&98
-__mcp_c=
-\builtin read -r __mcp_c </proc/$$/task/$$/children || \builtin true
-\builtin printf '\0%s\0%sz' "$__mcp_c" "$1" >&98
-}
-__mcp_ab() {
-__mcp_s=$?
-[[ ${__mcp_r-} ]] || \builtin return 0
-__mcp_r=
-__mcp_d=-$-
-\builtin shopt -q extdebug && __mcp_d+=X
-\builtin shopt -s extdebug
-\builtin trap '[[ ${FUNCNAME-} == __mcp_* || $BASH_COMMAND == *__mcp_sh* ]] || { \builtin break 99999; __mcp_no; } 2>/dev/null' DEBUG
-}
-__mcp_no() { \builtin return 2; }
-\builtin readonly -f __mcp_sh __mcp_st __mcp_ab __mcp_no
-\builtin trap '__mcp_ab; \builtin break 99999 2>/dev/null' INT URG
-"#;
-
-/// The same as far as POSIX goes (dash and busybox know one digit of a descriptor): no readonly functions, no way
-/// to give up a list of commands, and no line to die of, because dash reads ahead.
-const SH_INIT: &str = r#"exec 8>&1 9>&2 >/dev/null 2>&1
-__mcp_sh() {
-command printf '%se' "$2" >&9
-command printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&8
-[ -n "${3-}" ] || { umask >&8; export -p >&8; command printf '\0\0%sz' "$2" >&8; }
-}
-"#;
+static START_LINE: LazyLock<String> = LazyLock::new(|| {
+    let start = script::one_line(include_str!("start.sh"));
+    format!("exec sh -c {}", quote(&start))
+});
+static HELLO: LazyLock<String> =
+    LazyLock::new(|| script::one_line(include_str!("hello.sh")) + "\n");
+static BASH_INIT: LazyLock<String> = LazyLock::new(|| script::lines(include_str!("bash.sh")));
+static POSIX_INIT: LazyLock<String> = LazyLock::new(|| script::lines(include_str!("posix.sh")));
 
 /// Variables that belong to a connection or to the shell's own running, and are not restored.
 const NOT_RESTORED: [&str; 10] = [
@@ -88,10 +40,10 @@ pub(in crate::ssh) enum Dialect {
 
 impl Dialect {
     /// What makes a shell ready for frames.
-    pub(in crate::ssh) const fn init(self) -> &'static str {
+    pub(in crate::ssh) fn init(self) -> &'static str {
         match self {
-            Self::Bash => BASH_INIT,
-            Self::Sh => SH_INIT,
+            Self::Bash => &BASH_INIT,
+            Self::Sh => &POSIX_INIT,
         }
     }
 
@@ -152,7 +104,12 @@ impl Dialect {
     }
 }
 
-/// What asks a shell who it is.
+/// The command that starts a shell.
+pub(in crate::ssh) fn start_line() -> &'static str {
+    &START_LINE
+}
+
+/// The line that asks a shell which it is.
 pub(in crate::ssh) fn hello(token: &str) -> Vec<u8> {
     HELLO.replace("TOKEN", token).into_bytes()
 }

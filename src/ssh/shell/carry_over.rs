@@ -57,7 +57,7 @@ impl ShellCarryOver {
         !std::mem::replace(&mut self.lock().said_sh, true)
     }
 
-    pub(super) fn note_cwd(&self, cwd: Vec<u8>) {
+    pub(super) fn keep_cwd(&self, cwd: Vec<u8>) {
         let mut remembered = self.lock();
         remembered.saved.get_or_insert_default().cwd = Some(cwd);
     }
@@ -78,7 +78,7 @@ impl ShellCarryOver {
     }
 
     /// Umask and variables; the directory was told before.
-    pub(super) fn note_state(&self, mut state: Saved) {
+    pub(super) fn keep_state(&self, mut state: Saved) {
         let mut remembered = self.lock();
         let saved = remembered.saved.get_or_insert_default();
         state.cwd = saved.cwd.take();

@@ -1,67 +1,74 @@
-//! One command in a shell, from its frame to its end or the shell's.
+//! One command in a shell, from its frame to its own end or the shell's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use russh::ChannelMsg;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Background, Restored, Shell, ShellCarryOver, note_state};
+use super::{Background, Restored, Shell, ShellCarryOver, keep_state};
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::channel::Channels;
 use crate::ssh::command;
-use crate::ssh::ending::shell_command::{self, Look, Spared, Target};
-use crate::ssh::ending::{self, KillReport, Signal};
+use crate::ssh::disconnect::Disconnect;
+use crate::ssh::ending::shell_command::{self, Look, ShellCommand, Spared};
+use crate::ssh::ending::target::Target;
+use crate::ssh::ending::{KillReport, Signal};
+use crate::ssh::exec::drive::{Drive, Driven, EndDetector};
 use crate::ssh::exec::read_throttle::ReadThrottle;
 use crate::ssh::exec::{self, ChannelProgress, End, Finished};
 use crate::ssh::framing::{self, Event, FrameReader};
-use crate::ssh::timer::sleep_until_some;
 
 /// Time until a shell that did not seem to be at its command is looked at again.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
-/// Takes output.
+/// Receives the output of a command.
 type Sink = dyn FnMut(Stream, &[u8]) + Send;
 
 /// A command for a shell.
 pub(crate) struct Work {
-    /// As given.
+    /// As given by the caller.
     pub(crate) command: String,
-    /// Takes the output.
+    /// Receives the output.
     pub(crate) sink: Box<Sink>,
     /// Called when the command goes out.
     pub(crate) sent: Box<dyn FnOnce() + Send>,
     /// Ends the command.
     pub(crate) stop: CancellationToken,
-    /// Signals for its processes.
+    /// Signals for the processes of the command.
     pub(crate) signals: mpsc::Receiver<Signal>,
 }
 
-/// What became of it.
+/// The end of a command in a shell.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) finished: Finished,
-    /// Why the shell is no more, when it is.
+    /// Why the shell has ended, if it has.
     pub(crate) shell_ended: Option<String>,
-    /// What others had printed before it began.
+    /// Output of background processes from before the command.
     pub(crate) background: Background,
 }
 
-/// What the streams have told so far.
+/// A command whose end is the end of its frame, which the shell writes.
+struct FrameEnd<'a> {
+    reader: &'a mut FrameReader,
+    turn: Turn<'a>,
+}
+
+/// What a command and its shell have written so far.
 struct Turn<'a> {
     sink: &'a mut Sink,
-    memory: &'a ShellCarryOver,
+    carry_over: &'a ShellCarryOver,
     children: &'a Spared,
     background: &'a mut Background,
-    /// The shell tells its state behind the end.
+    /// The shell writes its state behind the frame.
     tells_state: bool,
-    ended: Option<u32>,
-    broken: bool,
+    /// Exit status of the command, once its frame has ended.
+    status: Option<u32>,
+    is_broken: bool,
 }
 
 impl Turn<'_> {
@@ -70,50 +77,52 @@ impl Turn<'_> {
             Event::Output(stream, bytes) => (self.sink)(stream, bytes),
             Event::Background(stream, bytes) => self.background.push(stream, bytes),
             Event::Ended { status, cwd } => {
-                self.ended = Some(status);
+                self.status = Some(status);
                 if self.tells_state {
-                    self.memory.owe_state();
+                    self.carry_over.owe_state();
                 }
-                // What a command made of PWD may be anything.
+                // A command may assign any text to PWD.
                 if cwd.starts_with(b"/") {
-                    self.memory.note_cwd(cwd);
+                    self.carry_over.keep_cwd(cwd);
                 }
             }
             // Of this command, or still of the one before.
-            Event::State(state) => note_state(state, self.memory, self.children),
-            Event::Broken => self.broken = true,
+            Event::State(state) => keep_state(state, self.carry_over, self.children),
+            Event::Broken => self.is_broken = true,
         }
-    }
-
-    fn note(
-        &mut self,
-        message: Option<ChannelMsg>,
-        progress: &mut ChannelProgress,
-        reader: &mut FrameReader,
-    ) {
-        progress.note(message, &mut |stream, bytes| {
-            reader.feed(stream, bytes, &mut |event| self.take(event));
-        });
     }
 }
 
-/// How far the ending of a command has come.
-#[derive(Debug, PartialEq, Eq)]
-enum Killing {
-    /// Nobody asked for it.
-    No,
-    /// A helper is at work on the host.
-    ByHelper,
-    /// No helper could be had: signal requests go out.
-    ByRequest,
-    /// The helper has done what it could.
-    Done(KillReport),
+impl EndDetector for FrameEnd<'_> {
+    fn receive(&mut self, message: Option<ChannelMsg>, progress: &mut ChannelProgress) {
+        let (reader, turn) = (&mut *self.reader, &mut self.turn);
+        progress.receive(message, &mut |stream, bytes| {
+            reader.feed(stream, bytes, &mut |event| turn.take(event));
+        });
+    }
+
+    fn has_ended(&self) -> bool {
+        self.turn.status.is_some()
+    }
+
+    fn failure(&self) -> Option<&'static str> {
+        let is_lost = self.turn.is_broken && !self.has_ended();
+        is_lost.then_some("the end of the command was not as the shell writes it")
+    }
+}
+
+/// Input and controls of one frame.
+struct Frame<'a> {
+    text: &'a [u8],
+    sink: &'a mut Sink,
+    stop: &'a CancellationToken,
+    signals: mpsc::Receiver<Signal>,
 }
 
 impl Shell {
-    /// Gives the shell what the last one had.
-    pub(crate) async fn restore(&mut self, memory: &ShellCarryOver) -> Restored {
-        let Some(saved) = memory.saved() else {
+    /// Gives the shell the state of the last one.
+    pub(crate) async fn restore(&mut self, carry_over: &ShellCarryOver) -> Restored {
+        let Some(saved) = carry_over.saved() else {
             return Restored::Nothing;
         };
         let directory = saved.cwd.clone();
@@ -124,10 +133,13 @@ impl Shell {
             sleep(limits::SHELL_START_TIMEOUT).await;
             give_up.cancel();
         });
-        let (mut nowhere, signals) = (|_: Stream, _: &[u8]| {}, mpsc::channel(1).1);
-        let done = self
-            .carry(&text, &mut nowhere, || {}, &stop, signals, memory)
-            .await;
+        let frame = Frame {
+            text: &text,
+            sink: &mut |_: Stream, _: &[u8]| {},
+            stop: &stop,
+            signals: mpsc::channel(1).1,
+        };
+        let done = self.run_frame(frame, || {}, carry_over).await;
         timer.abort();
         if done.shell_ended.is_some() {
             return Restored::Failed;
@@ -140,7 +152,7 @@ impl Shell {
     }
 
     /// Runs a command. After its end the shell takes the next, unless it has ended too.
-    pub(crate) async fn run(&mut self, work: Work, memory: &ShellCarryOver) -> Done {
+    pub(crate) async fn run_command(&mut self, work: Work, carry_over: &ShellCarryOver) -> Done {
         let Work {
             command,
             mut sink,
@@ -148,120 +160,128 @@ impl Shell {
             stop,
             signals,
         } = work;
-        self.carry(command.as_bytes(), &mut *sink, sent, &stop, signals, memory)
-            .await
+        let frame = Frame {
+            text: command.as_bytes(),
+            sink: &mut *sink,
+            stop: &stop,
+            signals,
+        };
+        self.run_frame(frame, sent, carry_over).await
     }
 
-    async fn carry(
+    async fn run_frame(
         &mut self,
-        text: &[u8],
-        sink: &mut Sink,
+        frame: Frame<'_>,
         sent: impl FnOnce(),
-        stop: &CancellationToken,
-        signals: mpsc::Receiver<Signal>,
-        memory: &ShellCarryOver,
+        carry_over: &ShellCarryOver,
     ) -> Done {
         let token = command::token();
-        // Telling the state takes longer than most such commands.
-        self.is_plain &= framing::is_plain(text);
+        // Writing the state takes longer than most stateless commands.
+        self.is_plain &= framing::is_plain(frame.text);
         let tells_state = !self.is_plain;
-        let frame = self.dialect.frame(text, &token, tells_state);
+        let bytes = self.dialect.frame(frame.text, &token, tells_state);
         let background = std::mem::take(&mut self.background);
         self.reader.begin(&token, tells_state);
-        self.progress.pace = ReadThrottle::default();
+        self.progress.throttle = ReadThrottle::default();
         sent();
-        let target = Target {
-            process: self.process,
-            spared: Arc::clone(&self.children),
+        let mut detector = FrameEnd {
+            reader: &mut self.reader,
+            turn: Turn {
+                sink: frame.sink,
+                carry_over,
+                children: &self.children,
+                background: &mut self.background,
+                tells_state,
+                status: None,
+                is_broken: false,
+            },
         };
-        let mut turn = Turn {
-            sink,
-            memory,
-            children: &self.children,
-            background: &mut self.background,
-            tells_state,
-            ended: None,
-            broken: false,
-        };
-        let mut io = ShellIo {
+        let drive = Drive {
             channels: &self.channels,
             read: &mut self.read,
             write: &self.write,
             progress: &mut self.progress,
-            reader: &mut self.reader,
+            detector: &mut detector,
+            target: Target::ShellCommand(ShellCommand {
+                process: self.process,
+                spared: Arc::clone(&self.children),
+            }),
+            end_grace: limits::SHELL_RETURN_TIMEOUT,
         };
-        let (killing, wedged) = io.carry(frame, &mut turn, stop, signals, target).await;
-        let ended = turn.ended;
-        if ended.is_none() {
-            io.reader.finish(&mut |event| turn.take(event));
-        }
-        let kill = match killing {
-            Killing::Done(report) => Some(report),
-            Killing::No | Killing::ByHelper | Killing::ByRequest => None,
+        let write = &self.write;
+        let input = async {
+            // A failure means that the channel is gone, which the reader sees.
+            let _ = write.data_bytes(bytes).await;
         };
-        match ended {
+        let stuck = find_stuck(&self.channels, self.process);
+        let driven = drive
+            .run_to_end(input, frame.signals, frame.stop, stuck)
+            .await;
+        let FrameEnd { reader, mut turn } = detector;
+        match turn.status {
             Some(status) => Done {
-                finished: finished(End::Exited(status), kill),
+                finished: finished(End::Exited(status), driven.kill),
                 shell_ended: None,
                 background,
             },
-            None => self.without_end(kill, wedged, background).await,
+            None => {
+                reader.finish(&mut |event| turn.take(event));
+                self.finish_without_frame(driven, background).await
+            }
         }
     }
 
-    /// The command has no end of its own: the shell ended, or has to.
-    async fn without_end(
-        &mut self,
-        kill: Option<KillReport>,
-        wedged: Option<&'static str>,
-        background: Background,
-    ) -> Done {
+    /// The frame has no end: the shell has ended, or has to.
+    async fn finish_without_frame(&mut self, driven: Driven, background: Background) -> Done {
         if self.progress.end.is_some()
             && let Some(running) = self.running.take()
         {
             running.seen_to_end();
         }
-        let connection = Arc::clone(self.channels.connection());
-        let is_lost = self.progress.end.is_none()
-            && (connection.is_closed()
-                || (self.progress.closed
-                    && timeout(exec::LOSS_GRACE, connection.ended()).await.is_ok()));
-        if is_lost {
-            let reason = connection.ended().await;
-            return Done {
-                finished: finished(End::Lost(reason), None),
-                shell_ended: Some("the connection was lost".to_owned()),
-                background,
-            };
+        let done = |finished, words: &str| Done {
+            finished,
+            shell_ended: Some(words.to_owned()),
+            background,
+        };
+        if let Some(reason) = self.lost_because().await {
+            return done(finished(End::Lost(reason), None), "the connection was lost");
         }
         if let Some(end) = self.progress.end.clone() {
-            let words = self.end_words();
             let finished = Finished {
                 held_by_background: !self.progress.streams_ended,
-                ..finished(end, kill)
+                ..finished(end, driven.kill)
             };
-            return Done {
-                finished,
-                shell_ended: Some(words),
-                background,
-            };
+            return done(finished, &self.end_words());
         }
         let destroyed = self.destroy().await;
         let unsure = KillReport {
             signal: Signal::Kill,
             gone: None,
         };
-        let kill = match wedged {
-            // Whether the command ran is not known, whatever is gone now.
-            Some(_) => Some(unsure),
-            None => destroyed.or(kill).or(Some(unsure)),
+        let kill = match driven.failure {
+            // Whether the command ran is unknown, whichever processes are gone now.
+            Some(_) => unsure,
+            None => destroyed.or(driven.kill).unwrap_or(unsure),
         };
-        let words = wedged.unwrap_or("it did not come back from the command that was ended");
-        Done {
-            finished: finished(End::Unseen, kill),
-            shell_ended: Some(words.to_owned()),
-            background,
+        let words = driven
+            .failure
+            .unwrap_or("it did not come back from the command that was ended");
+        done(finished(End::Unseen, Some(kill)), words)
+    }
+
+    /// Why the connection was lost, if it ended with the shell.
+    async fn lost_because(&self) -> Option<Disconnect> {
+        if self.progress.end.is_some() {
+            return None;
         }
+        let connection = self.channels.connection();
+        if connection.is_closed() {
+            return Some(connection.ended().await);
+        }
+        if !self.progress.closed {
+            return None;
+        }
+        timeout(exec::LOSS_GRACE, connection.ended()).await.ok()
     }
 }
 
@@ -273,113 +293,14 @@ fn finished(end: End, kill: Option<KillReport>) -> Finished {
     }
 }
 
-/// The parts of a shell that carry a command.
-struct ShellIo<'a> {
-    channels: &'a Arc<Channels>,
-    read: &'a mut ChannelReadHalf,
-    write: &'a ChannelWriteHalf<Msg>,
-    progress: &'a mut ChannelProgress,
-    reader: &'a mut FrameReader,
-}
-
-impl ShellIo<'_> {
-    /// Until the command has ended, or the shell has, or neither will.
-    async fn carry(
-        &mut self,
-        frame: Vec<u8>,
-        turn: &mut Turn<'_>,
-        stop: &CancellationToken,
-        signals: mpsc::Receiver<Signal>,
-        target: Target,
-    ) -> (Killing, Option<&'static str>) {
-        let mut killing = Killing::No;
-        let mut wedged = None;
-        let mut give_up = None;
-        let mut last_signal = Signal::Int;
-        {
-            let writing = self.write.data_bytes(frame);
-            let ending = shell_command::end(self.channels, target.clone());
-            let requests = ending::by_request(self.write, &mut last_signal);
-            let at_signals = Signalling::default();
-            let signalling = send_signals(self.channels, &target, self.write, signals, &at_signals);
-            let looking = watch(self.channels, target.process);
-            tokio::pin!(writing, ending, requests, signalling, looking);
-            let (mut written, mut signalled) = (false, false);
-            loop {
-                // Helpers are waited for, so that none of their signals meets the next command.
-                let helped = killing == Killing::ByHelper || at_signals.is_at_work();
-                if !helped && (turn.ended.is_some() || self.progress.has_ended()) {
-                    break;
-                }
-                if turn.broken {
-                    wedged = Some("the end of the command was not as the shell writes it");
-                    break;
-                }
-                let deadline = earlier(give_up, self.progress.deadline());
-                // Not biased: a flood of output must not starve the end of the command.
-                tokio::select! {
-                    message = self.read.wait(), if self.progress.reads() => {
-                        turn.note(message, self.progress, self.reader);
-                    }
-                    () = sleep_until_some(self.progress.pace.rests_until()), if self.progress.pace.rests_until().is_some() => {
-                        self.progress.pace.rested();
-                    }
-                    _ = &mut writing, if !written => written = true,
-                    () = &mut signalling, if !signalled => signalled = true,
-                    () = at_signals.done.notified() => {}
-                    () = stop.cancelled(), if killing == Killing::No && turn.ended.is_none() => {
-                        killing = Killing::ByHelper;
-                    }
-                    report = &mut ending, if killing == Killing::ByHelper => match report {
-                        Some(report) => {
-                            killing = Killing::Done(report);
-                            give_up = Some(Instant::now() + limits::SHELL_RETURN_TIMEOUT);
-                        }
-                        None => killing = Killing::ByRequest,
-                    },
-                    () = &mut requests, if killing == Killing::ByRequest && give_up.is_none() => {
-                        give_up = Some(Instant::now());
-                    }
-                    why = &mut looking, if killing == Killing::No => {
-                        wedged = Some(why);
-                        break;
-                    }
-                    () = sleep_until_some(deadline) => {
-                        if self.progress.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-                            self.progress.timed_out = true;
-                        }
-                        if give_up.is_some_and(|deadline| deadline <= Instant::now()) {
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        if killing == Killing::ByRequest {
-            killing = Killing::Done(KillReport {
-                signal: last_signal,
-                gone: None,
-            });
-        }
-        (killing, wedged)
-    }
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// Comes back when the shell is seen twice not to be at its command: its frame has been lost, and it would wait
-/// for ever.
-async fn watch(channels: &Arc<Channels>, process: u32) -> &'static str {
+/// Looks at the shell from time to time. Resolves with the reason when the shell is seen twice not to be at its
+/// command: the frame has been lost, and its end would never come.
+async fn find_stuck(channels: &Arc<Channels>, process: u32) -> &'static str {
     let mut pause = limits::SHELL_LOOK_AFTER;
     let mut suspected = false;
     loop {
         sleep(if suspected { SECOND_LOOK } else { pause }).await;
-        let why = match shell_command::look(channels, process).await {
+        let reason = match shell_command::look(channels, process).await {
             Look::Idle => "it lost the command and waited for another",
             Look::Stopped => "it had been stopped",
             Look::Busy | Look::Unknown => {
@@ -389,40 +310,8 @@ async fn watch(channels: &Arc<Channels>, process: u32) -> &'static str {
             }
         };
         if suspected {
-            return why;
+            return reason;
         }
         suspected = true;
-    }
-}
-
-/// Whether a signal is on its way, and the news that it is not any more.
-#[derive(Debug, Default)]
-struct Signalling {
-    at_work: AtomicBool,
-    done: Notify,
-}
-
-impl Signalling {
-    fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed)
-    }
-}
-
-/// Sends the signals that are asked for; where no helper can, by a request, which reaches the shell too.
-async fn send_signals(
-    channels: &Arc<Channels>,
-    target: &Target,
-    write: &ChannelWriteHalf<Msg>,
-    mut signals: mpsc::Receiver<Signal>,
-    state: &Signalling,
-) {
-    while let Some(signal) = signals.recv().await {
-        state.at_work.store(true, Ordering::Relaxed);
-        if !shell_command::signal(channels, target.clone(), signal).await {
-            // A failure means that the channel is gone, which the reader sees.
-            let _ = timeout(limits::SEND_TIMEOUT, write.signal(signal.to_request())).await;
-        }
-        state.at_work.store(false, Ordering::Relaxed);
-        state.done.notify_one();
     }
 }

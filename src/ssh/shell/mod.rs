@@ -124,7 +124,7 @@ impl Shell {
         deadline: Instant,
     ) -> Result<Self, OpenError> {
         let lease = channels.acquire(deadline).await.map_err(told)?;
-        let started = exec::start(channels, lease, dialect::START_LINE, None);
+        let started = exec::start(channels, lease, dialect::start_line(), None);
         let started = started.await.map_err(told)?;
         let mut shell = Self {
             channels: Arc::clone(channels),
@@ -164,7 +164,7 @@ impl Shell {
         let hearing = async {
             while answer.is_none() && !self.progress.has_ended() {
                 let message = self.read.wait().await;
-                self.progress.note(message, &mut |stream, bytes| {
+                self.progress.receive(message, &mut |stream, bytes| {
                     self.reader.feed(stream, bytes, &mut |event| match event {
                         Event::Output(_, bytes) if noise.len() < NOISE_MAX_BYTES => {
                             noise.extend_from_slice(bytes);
@@ -229,13 +229,13 @@ impl Shell {
     }
 
     /// Drains the channel between commands; comes back when the shell has ended, with the reason.
-    pub(crate) async fn idle(&mut self, memory: &ShellCarryOver) -> String {
+    pub(crate) async fn idle(&mut self, carry_over: &ShellCarryOver) -> String {
         while !self.progress.has_ended() {
             let deadline = self.progress.deadline();
-            let rests_until = self.progress.pace.rests_until();
+            let rests_until = self.progress.throttle.rests_until();
             tokio::select! {
-                message = self.read.wait(), if self.progress.reads() => self.note_idle(message, memory),
-                () = sleep_until_some(rests_until), if rests_until.is_some() => self.progress.pace.rested(),
+                message = self.read.wait(), if self.progress.reads() => self.receive_idle(message, carry_over),
+                () = sleep_until_some(rests_until), if rests_until.is_some() => self.progress.throttle.end_rest(),
                 () = sleep_until_some(deadline) => self.progress.timed_out = true,
             }
         }
@@ -243,23 +243,23 @@ impl Shell {
     }
 
     /// Whether the shell is known to have ended.
-    pub(crate) fn has_ended(&mut self, memory: &ShellCarryOver) -> bool {
+    pub(crate) fn has_ended(&mut self, carry_over: &ShellCarryOver) -> bool {
         while !self.progress.drained
             && let Some(message) = ready(self.read.wait())
         {
-            self.note_idle(message, memory);
+            self.receive_idle(message, carry_over);
         }
         self.progress.end.is_some()
             || self.progress.closed
             || self.channels.connection().is_closed()
     }
 
-    fn note_idle(&mut self, message: Option<russh::ChannelMsg>, memory: &ShellCarryOver) {
+    fn receive_idle(&mut self, message: Option<russh::ChannelMsg>, carry_over: &ShellCarryOver) {
         let (reader, background, children) =
             (&mut self.reader, &mut self.background, &self.children);
-        self.progress.note(message, &mut |stream, bytes| {
+        self.progress.receive(message, &mut |stream, bytes| {
             reader.feed(stream, bytes, &mut |event| match event {
-                Event::State(state) => note_state(state, memory, children),
+                Event::State(state) => keep_state(state, carry_over, children),
                 Event::Background(stream, bytes) => background.push(stream, bytes),
                 _ => {}
             });
@@ -290,7 +290,7 @@ impl Shell {
             tokio::select! {
                 // An unread channel would stall the whole connection.
                 message = self.read.wait(), if !self.progress.drained => {
-                    self.progress.note(message, &mut |_, _| {});
+                    self.progress.receive(message, &mut |_, _| {});
                 }
                 done = &mut killing, if give_up.is_none() => {
                     report = done;
@@ -324,17 +324,17 @@ impl Shell {
     async fn exit(&mut self) {
         while self.progress.end.is_none() && !self.progress.drained {
             let message = self.read.wait().await;
-            self.progress.note(message, &mut |_, _| {});
+            self.progress.receive(message, &mut |_, _| {});
         }
     }
 }
 
 /// Takes over what a shell tells of its state, unless something has written into it.
-fn note_state(text: Option<Vec<u8>>, memory: &ShellCarryOver, children: &Spared) {
-    memory.pay_state();
+fn keep_state(text: Option<Vec<u8>>, carry_over: &ShellCarryOver, children: &Spared) {
+    carry_over.pay_state();
     if let Some(told) = text.as_deref().and_then(framing::read_state) {
         *children.lock().unwrap_or_else(PoisonError::into_inner) = told.children;
-        memory.note_state(told.saved);
+        carry_over.keep_state(told.saved);
     }
 }
 

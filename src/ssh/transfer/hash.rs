@@ -133,7 +133,7 @@ async fn hash_by_program(host: &Host, path: &str, length: u64) -> Option<(Hash, 
     let kept = Arc::clone(&answer);
     let stop = host.over.child_token();
     // In a separate task, which closes its channel also when this transfer is dropped.
-    let running = tokio::spawn(started.run(Feed { input, signals }, stop.clone(), {
+    let running = tokio::spawn(started.run_to_end(Feed { input, signals }, stop.clone(), {
         move |stream, bytes| {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if stream == Stream::Stdout && kept.len() + bytes.len() <= ANSWER_MAX_BYTES {
