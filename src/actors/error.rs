@@ -1,4 +1,4 @@
-//! What a session answers when it cannot do what was asked.
+//! Errors of calls on sessions.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::store::{SessionName, StoreError};
 #[derive(Debug, Clone, Error)]
 pub enum SessionError {
     /// The name is neither connected nor saved.
-    #[error("no session {name:?}; {}", known_sessions(known))]
+    #[error("no session {name:?}; {}", list_sessions(known))]
     NoSuchSession {
         /// The name that was asked for.
         name: String,
@@ -28,7 +28,7 @@ pub enum SessionError {
     /// No name was given and there is no default.
     #[error(
         "no session was named and there is no default session; {}",
-        known_sessions(known)
+        list_sessions(known)
     )]
     NoDefaultSession {
         /// The sessions that there are.
@@ -41,10 +41,10 @@ pub enum SessionError {
     NameTaken {
         /// The session.
         name: SessionName,
-        /// Where it is connected to.
+        /// The target of the connected session.
         target: String,
     },
-    /// A password session whose password is not known any more.
+    /// The session logs in with a password that this process does not have.
     #[error(
         "session {0} logs in with a password, which is kept in memory only and is not known to this process; call ssh_connect with the password again"
     )]
@@ -59,10 +59,10 @@ pub enum SessionError {
         /// When the session will try again by itself.
         retry_after: Option<Duration>,
     },
-    /// The command cannot be sent as it is.
+    /// The command has a form that cannot be sent.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// No channel could be had.
+    /// No channel was available.
     #[error("{error}")]
     Channel {
         /// Why.
@@ -81,21 +81,21 @@ pub enum SessionError {
         /// Why.
         error: OpenError,
     },
-    /// The session's shell runs something else, and the call waited for as long as it said.
-    #[error("the shell of session {session} is busy: it runs {command} as job {job} since {:.1} s; wait for it with ssh_output(job: \"{job}\", waitMs: 25000), end it with ssh_input(job: \"{job}\", signal: \"TERM\"), or use ssh_exec, which runs beside it. The command was not sent", running_for.as_secs_f64())]
+    /// Another command runs in the session's shell, and the call waited for as long as it may.
+    #[error("the shell of session {session} is busy: {command} has been running for {:.1} s as job {job}; wait for that job with ssh_output(job: \"{job}\", waitMs: 25000), end that job with ssh_input(job: \"{job}\", signal: \"TERM\"), or use ssh_exec, which runs beside the shell. The command was not sent", running_for.as_secs_f64())]
     ShellBusy {
         /// The session.
         session: SessionName,
-        /// What runs there.
+        /// The job in the shell.
         job: String,
-        /// Its command, made visible and short.
+        /// The command of that job, shortened and with control characters made visible.
         command: String,
-        /// How long.
+        /// How long that command has been running.
         running_for: Duration,
     },
     /// Too many commands at once.
     #[error(
-        "session {session} has {running} commands running and {queued} waiting, which is its limit; wait for one to end"
+        "session {session} has {running} commands running and {queued} waiting, which is the limit; wait for a command to end"
     )]
     TooManyJobs {
         /// The session.
@@ -105,7 +105,7 @@ pub enum SessionError {
         /// Commands waiting.
         queued: usize,
     },
-    /// The call waited for its turn for as long as it may.
+    /// The call waited for its turn for as long as the caller wanted.
     #[error("session {session} has {running} commands running, and none ended within {:.1} s; the command was not sent", waited.as_secs_f64())]
     QueueTimeout {
         /// The session.
@@ -116,7 +116,7 @@ pub enum SessionError {
         waited: Duration,
     },
     /// The command's time was over before a channel was free.
-    #[error("session {name} had no free channel for {:.1} s, and the time of the command is over; it did not run", waited.as_secs_f64())]
+    #[error("session {name} had no free channel for {:.1} s, and the time of the command is over; the command did not run", waited.as_secs_f64())]
     NotStarted {
         /// The session.
         name: SessionName,
@@ -124,11 +124,11 @@ pub enum SessionError {
         waited: Duration,
     },
     /// No such job.
-    #[error("no job {name:?}{}", job_words(*dropped))]
+    #[error("no job {name:?}{}", job_not_found_reason(*dropped))]
     NoSuchJob {
         /// The name that was asked for.
         name: String,
-        /// It existed, and its output has been dropped.
+        /// The job existed, and its output has been dropped.
         dropped: bool,
     },
     /// The transfer failed; its target is untouched.
@@ -136,7 +136,7 @@ pub enum SessionError {
     Transfer(Box<TransferFailure>),
     /// Too many transfers under way.
     #[error(
-        "session {session} has {running} transfers running and {queued} waiting; wait for one to end, or stop one with ssh_input(signal: \"TERM\"); nothing was copied"
+        "session {session} has {running} transfers running and {queued} waiting; wait for a transfer to end, or stop one with ssh_input(signal: \"TERM\"); nothing was copied"
     )]
     TooManyTransfers {
         /// The session.
@@ -156,12 +156,12 @@ pub enum SessionError {
     BadDirectory {
         /// The directory as given.
         cwd: String,
-        /// The remote shell's words.
+        /// The message of the remote shell.
         reason: String,
     },
     /// The link was lost before the command was sent, twice in a row.
     #[error(
-        "the connection was lost before the command was sent ({0}); it did not run; call again"
+        "the connection was lost before the command was sent ({0}); the command did not run; call again"
     )]
     LostBeforeSend(Disconnect),
     /// The session ended while the call was under way.
@@ -169,15 +169,15 @@ pub enum SessionError {
     Ended {
         /// The session.
         name: SessionName,
-        /// What became of the command.
+        /// The fate of the command.
         fate: Fate,
     },
     /// The session actor crashed while the call was under way.
-    #[error("session {name} failed inside this program; {}", crash_words(*fate))]
+    #[error("session {name} failed inside this program; {}", crash_advice(*fate))]
     Crashed {
         /// The session.
         name: SessionName,
-        /// What became of the command.
+        /// The fate of the command.
         fate: Fate,
     },
     /// The session crashed too often and is parked.
@@ -185,7 +185,7 @@ pub enum SessionError {
         "session {0} failed too often inside this program and is parked; call ssh_connect to start it anew, and report the log"
     )]
     Parked(SessionName),
-    /// The store cannot be used and the call needs it.
+    /// The store cannot be used, and the call needs the store.
     #[error("{0}")]
     Store(String),
     /// This process is ending.
@@ -233,7 +233,7 @@ impl SessionError {
         }
     }
 
-    /// What became of a command, where the error concerns one that could have run.
+    /// The fate of the command; [`Fate::NotSent`] where no command was involved.
     pub fn fate(&self) -> Fate {
         match self {
             Self::Ended { fate, .. } | Self::Crashed { fate, .. } => *fate,
@@ -241,7 +241,7 @@ impl SessionError {
         }
     }
 
-    /// Whether the same call may work later without anybody changing anything.
+    /// Whether the same call may succeed later although nothing is changed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Dial { error, .. } => !error.is_permanent(),
@@ -256,7 +256,7 @@ impl SessionError {
         }
     }
 
-    /// When the session tries again by itself.
+    /// Time until the session tries again by itself.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Dial { retry_after, .. } => *retry_after,
@@ -264,7 +264,7 @@ impl SessionError {
         }
     }
 
-    /// State of the session, where the error is about it.
+    /// State of the session, where the error is about the session.
     pub fn state(&self) -> Option<StateName> {
         match self {
             Self::Dial { state, .. } => *state,
@@ -275,7 +275,7 @@ impl SessionError {
     }
 }
 
-fn known_sessions(known: &[SessionName]) -> String {
+fn list_sessions(known: &[SessionName]) -> String {
     const SHOWN: usize = 20;
     if known.is_empty() {
         return "there are none yet: call ssh_connect(host: …)".to_owned();
@@ -294,15 +294,15 @@ fn known_sessions(known: &[SessionName]) -> String {
     format!("there are: {}{more}", names.join(", "))
 }
 
-fn crash_words(fate: Fate) -> &'static str {
+fn crash_advice(fate: Fate) -> &'static str {
     match fate {
         Fate::NotSent => "nothing was sent; call again",
         Fate::Completed => "the command had completed",
-        Fate::Unknown => "whether the command ran is unknown; it was not run again",
+        Fate::Unknown => "whether the command ran is unknown; the command was not run again",
     }
 }
 
-fn job_words(dropped: bool) -> &'static str {
+fn job_not_found_reason(dropped: bool) -> &'static str {
     if dropped {
         ": its output has been dropped to make room for newer ones"
     } else {

@@ -10,12 +10,12 @@
 //!
 //! *Reconnect* and *restart* are different mechanisms. A lost link is expected: a transition inside
 //! [`session`], with backoff. A crash is a defect: the supervisor's decision ([`supervisor::restart`]), with
-//! intensity and period; a session over its intensity is parked as `failed` and the others live on. When a
-//! connection is lost, the jobs on it end with it and every caller is answered.
+//! intensity and period; a session over its intensity is parked as `failed`, and the others continue. When a
+//! connection is lost, its jobs end and every caller is answered.
 //!
-//! Events carry the generation of the connection that they belong to; late ones are ignored and counted. No
-//! handler waits for the network: it starts a task and the task comes back as a message. Handles are the only
-//! door into this module, and nobody outside builds a message by hand.
+//! Events carry the generation of their connection; events of an older generation are ignored and counted. No handler
+//! waits for the network: a handler starts a task, and the task comes back as a message. Handles are the only door
+//! into this module, and no code outside builds a message by hand.
 
 mod error;
 pub mod job;

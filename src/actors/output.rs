@@ -1,4 +1,4 @@
-//! The output of a command, shared between the task that reads it and those who look at it.
+//! The output of a command, shared between the task that reads from the channel and the calls that show the output.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,25 +19,25 @@ impl OutputWatch {
 
     /// Makes an output watchable.
     pub fn set(&self, output: SharedOutput) {
-        // A command that was requeued before it was sent shows its first output, which stays empty.
+        // A command that went back to the queue keeps the output of its first job, which stays empty.
         let _ = self.0.set(output);
     }
 }
 
-/// The output of one command, shared between its reader and those who look at it.
+/// The output of a command, shared between the task that appends and the calls that read.
 #[derive(Debug, Clone)]
 pub struct SharedOutput {
     output: Arc<Mutex<Output>>,
-    /// For those who wait for more.
+    /// Wakes calls that wait for more output.
     arrived: watch::Sender<Arrived>,
 }
 
-/// How much output there is, and since when.
+/// The amount of output, and the time of the newest.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrived {
     /// Bytes of both streams.
     pub bytes: u64,
-    /// When the last of them came, or when the command was made.
+    /// Arrival of the newest byte; before the first byte, the time when the job was made.
     pub at: Instant,
 }
 
@@ -54,17 +54,17 @@ impl Default for SharedOutput {
 }
 
 impl SharedOutput {
-    /// Looks at the output. Keep it short: the reader of the channel waits meanwhile.
+    /// Locks the output. The reader of the channel waits while the lock is held, so hold it briefly.
     pub fn lock(&self) -> MutexGuard<'_, Output> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells when more arrives.
+    /// Wakes the receiver when more output arrives.
     pub fn subscribe(&self) -> watch::Receiver<Arrived> {
         self.arrived.subscribe()
     }
 
-    /// How much there is, and since when.
+    /// The amount of output, and the time of the newest.
     pub fn arrived(&self) -> Arrived {
         *self.arrived.borrow()
     }

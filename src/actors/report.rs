@@ -1,4 +1,4 @@
-//! Reports of sessions for the tools, free of actors and of russh.
+//! Reports of sessions for the tools. Nothing here knows actors or russh.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ pub struct ConnectReport {
     pub port: u16,
     /// User after resolution.
     pub username: String,
-    /// Whether calls without a name go here.
+    /// Calls without a name use this session.
     pub is_default: bool,
     /// The session was up already.
     pub reused: bool,
-    /// How the server was convinced.
+    /// Authentication method that succeeded.
     pub auth: &'static str,
-    /// The same, as the store records it.
+    /// The method as the store records it.
     pub auth_kind: AuthKind,
     /// The host key that was accepted.
     pub host_key: HostKeyFact,
     /// The server's identification string.
     pub server_version: String,
-    /// How long the connect took.
+    /// Duration of the connect.
     pub connect_time: Duration,
-    /// What the user should know: options left out, a store that cannot be written.
+    /// Notes for the user: options left out, a store that cannot be written.
     pub notes: Vec<String>,
 }
 
@@ -42,13 +42,13 @@ pub struct SessionStatus {
     pub session: SessionName,
     /// State of the connection.
     pub state: StateName,
-    /// Host, resolved once it was connected, else as given.
+    /// Host: resolved after a connect, else as given.
     pub host: String,
     /// Port, where it is known.
     pub port: Option<u16>,
     /// User, where it is known.
     pub username: Option<String>,
-    /// How long the connection is up.
+    /// How long the connection has been up.
     pub connected_for: Option<Duration>,
     /// Connections after the first.
     pub reconnects: u64,
@@ -71,6 +71,6 @@ pub struct JobStatus {
     pub job: String,
     /// The command as given.
     pub command: String,
-    /// How long it runs.
+    /// How long the job has been running.
     pub running_for: Duration,
 }

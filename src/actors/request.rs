@@ -36,11 +36,11 @@ pub struct ExecRequest {
     pub cwd: Option<String>,
     /// Variables for the command.
     pub env: BTreeMap<String, String>,
-    /// Text for its stdin.
+    /// Text for stdin.
     pub stdin: Option<String>,
-    /// Stdin stays open after that.
+    /// Stdin stays open after that text.
     pub interactive: bool,
-    /// Runs on a terminal.
+    /// The command runs on a terminal.
     pub pty: bool,
     /// How long the call waits.
     pub wait: Duration,
@@ -57,7 +57,7 @@ pub struct ExecRequest {
 /// A call of `ssh_upload` or `ssh_download`.
 #[derive(Debug, Clone)]
 pub struct TransferRequest {
-    /// What is to be copied where.
+    /// Source, target and options.
     pub spec: TransferSpec,
     /// How long the call waits.
     pub wait: Duration,
@@ -79,7 +79,7 @@ impl TransferWatch {
 
     /// Makes a transfer watchable.
     pub fn set(&self, transfer: Arc<TransferJob>) {
-        // One that is begun again over another link shows the progress of its first try, which stays at its start.
+        // A transfer that goes back to the queue keeps its progress, so the first value is right for every try.
         let _ = self.0.set(transfer);
     }
 }

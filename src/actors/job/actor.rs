@@ -30,7 +30,7 @@ use crate::actors::session::message::SessionMessage;
 use crate::actors::session::queued::{Call, QueuedCall};
 use crate::limits;
 
-/// Runs one job.
+/// Runs a job.
 pub(crate) struct JobActor<W>(PhantomData<fn() -> W>);
 
 /// Everything that a job needs.
@@ -94,7 +94,7 @@ where
         } = arguments;
         let ended = CancellationToken::new();
         let stop = CancellationToken::new();
-        call.work.show(&record);
+        call.work.show_to_watchers(&record);
         let deadlines = Deadlines {
             cancel: call.cancel.clone(),
             wait_until: call.turn,
@@ -257,7 +257,7 @@ where
         }
     }
 
-    /// Whether an unsent call goes back to the session: once, and only while its caller does not know it by name.
+    /// Whether an unsent call goes back to the session: once, and only while the caller does not know a job name.
     fn may_be_sent_again(&self) -> bool {
         !self.call.sent_before && !self.handed_over && !self.stop.is_cancelled()
     }

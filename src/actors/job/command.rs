@@ -90,7 +90,7 @@ impl JobWork for CommandWork {
         }
     }
 
-    fn show(&self, record: &JobRecord) {
+    fn show_to_watchers(&self, record: &JobRecord) {
         self.request.watch.set(record.output.clone());
     }
 
@@ -170,7 +170,7 @@ impl CommandWork {
         let page = output.read(Some(Stream::Stderr), 0, limits::OUTPUT_DEFAULT_BYTES);
         let bytes = page.bytes();
         let text = String::from_utf8_lossy(&bytes);
-        // On a terminal, errors come on stdout; then the message is shown as it is.
+        // On a terminal, errors come on stdout; then the message stays in the output.
         let message = text.strip_suffix(&format!("{token}\n"))?.trim();
         let message = if message.is_empty() {
             "no reason given"
@@ -193,7 +193,7 @@ fn given_up(job: &JobFacts<'_>) -> SessionError {
     }
 }
 
-/// The outcome of a command that ran. A command that was told to end is reported as such, whatever its own end was.
+/// The outcome of a command that ran. A command that was told to end is reported as ended, whatever its exit status.
 fn outcome_of(job: &JobFacts<'_>, end: End, kill: Option<KillReport>) -> Outcome {
     match (job.timed_out, end) {
         // The command ended by itself, before the end that was meant for it.

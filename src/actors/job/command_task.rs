@@ -42,7 +42,7 @@ pub(crate) enum Route {
 /// Runs a command on the channel or in the shell that its route names.
 pub(super) async fn run_command(task: JobTask<CommandWork>) -> CommandEnd {
     match task.resources.clone() {
-        // Boxed: the state of a channel is large, and every command would carry room for it.
+        // Boxed: the state of a channel is large, and every shell command would carry room for that state.
         Route::Channel(channels) => Box::pin(run_on_channel(task, &channels)).await,
         Route::Shell(shell) => run_in_shell(task, &shell).await,
     }

@@ -7,47 +7,47 @@ use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::{KillReport, Signal};
 use crate::ssh::shell::Background;
 
-/// What there is to say of the shell that a command ran in.
+/// The state of the shell that a command ran in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShellFacts {
     /// Counts the shells of a session.
     pub generation: u64,
-    /// It was started for this command, in place of another that had ended.
+    /// The shell was started for this command, because the last shell had ended.
     pub restarted: bool,
-    /// Its directory after the command; the host's text.
+    /// The shell's directory after the command; text of the host.
     pub cwd: Option<String>,
-    /// It ended with the command, and how.
+    /// How the shell ended, if it ended with the command.
     pub ended: Option<String>,
-    /// What the caller should know: what was restored, what was lost. May hold a directory of the host.
+    /// Remarks for the caller on restored and lost state. May hold a directory of the host.
     pub remarks: Vec<String>,
-    /// What background processes had printed since the command before.
+    /// Output of background processes since the last command.
     pub background: Background,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It exited with this status.
+    /// The command exited with this status.
     Exited(u32),
-    /// A signal ended it.
+    /// A signal ended the command.
     Signaled(Signal),
-    /// Its time was over and it was ended.
+    /// The time of the command was over, and the command was ended.
     TimedOut {
-        /// The time that it had.
+        /// The time that the command had.
         after: Duration,
-        /// What was done, unless it ended by itself at that moment.
+        /// How the command was ended, unless it ended by itself at that moment.
         kill: Option<KillReport>,
     },
-    /// It was ended because its caller or its session gave up.
+    /// The command was ended, because its caller or its session gave up.
     Cancelled(Option<KillReport>),
-    /// It runs on.
+    /// The command is still running.
     Running,
-    /// The link was lost: whether it finished is unknown.
+    /// The link was lost: whether the command finished is unknown.
     ConnectionLost(Disconnect),
 }
 
 impl Outcome {
-    /// The word in `_meta`.
+    /// The value in `_meta`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Exited(_) => "exited",
@@ -59,8 +59,8 @@ impl Outcome {
         }
     }
 
-    /// What is known of the command. A command that was ended has run, and its end was seen unless the
-    /// host could not confirm it.
+    /// The fate of the command. A command that was ended has run to its end, unless the host could not confirm that
+    /// end.
     pub fn fate(&self) -> Fate {
         match self {
             Self::Exited(_) | Self::Signaled(_) => Fate::Completed,

@@ -1,6 +1,6 @@
-//! What is known of a command, shared between its actor, its session and those who look at it.
+//! The record of a job, shared between its actor, its task, its session and those who read its output.
 //!
-//! A record outlives its actor: an ended job can still be read until its session drops it.
+//! A record outlives its actor: the output of an ended job can be read until the session drops the record.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use crate::ssh::ending::Signal;
 use crate::ssh::exec::Input;
 use crate::store::SessionName;
 
-/// One job.
+/// A command or transfer, running or ended.
 #[derive(Debug)]
 pub struct JobRecord {
     /// `<session>-<n>`.
@@ -46,14 +46,14 @@ pub struct JobRecord {
     signals: mpsc::Sender<Signal>,
 }
 
-/// The end of a command.
+/// The end of a job.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// How, or why it never ran.
+    /// How the job ended, or why nothing ran.
     pub outcome: Result<Outcome, SessionError>,
-    /// How long it ran.
+    /// Time from the start to the end.
     pub elapsed: Duration,
-    /// A process that it left behind still held its output.
+    /// A background process of the command still held the output.
     pub held_by_background: bool,
 }
 
@@ -172,7 +172,7 @@ impl JobRecord {
         self.ended.send_replace(Some(ended));
     }
 
-    /// More output came.
+    /// Adds output.
     pub(crate) fn append(&self, stream: Stream, bytes: &[u8]) {
         self.output.append(stream, bytes);
     }
@@ -186,18 +186,18 @@ impl JobRecord {
         )
     }
 
-    /// Gives the output up to make room.
+    /// Drops the output to make room for newer jobs.
     pub(crate) fn discard_output(&self) {
         self.discarded.store(true, Ordering::Relaxed);
         *self.output.lock() = Output::default();
     }
 
-    /// The output was given up to make room.
+    /// Whether the output was dropped to make room.
     pub fn is_discarded(&self) -> bool {
         self.discarded.load(Ordering::Relaxed)
     }
 
-    /// From the exec request until now.
+    /// Time from the start until now; before the start, the time of waiting for a channel.
     pub fn running_for(&self) -> Duration {
         lock(&self.started).elapsed()
     }
@@ -215,16 +215,16 @@ impl JobRecord {
 
     /// Where unread output starts, counted in one stream or in both.
     pub fn mark(&self, stream: Option<Stream>) -> u64 {
-        *lock(&self.marks).of(stream)
+        *lock(&self.marks).for_stream(stream)
     }
 
-    /// Output up to here has been read.
+    /// Marks the output up to here as read.
     pub fn set_mark(&self, stream: Option<Stream>, offset: u64) {
-        *lock(&self.marks).of(stream) = offset;
+        *lock(&self.marks).for_stream(stream) = offset;
     }
 
-    /// Everything that is in the output has been shown, but for some last bytes of a stream, which are the last
-    /// ones of all. Call it under the lock that it was shown under.
+    /// Marks all output as read, except for `held`: bytes at the very end of the output that were not shown. The
+    /// caller still holds the lock under which the output was shown.
     pub fn mark_all_read(&self, output: &Output, held: Option<(Stream, u64)>) {
         let mut marks = Marks {
             stdout: output.len(Some(Stream::Stdout)),
@@ -232,30 +232,30 @@ impl JobRecord {
             both: output.len(None),
         };
         if let Some((stream, bytes)) = held {
-            *marks.of(Some(stream)) -= bytes;
+            *marks.for_stream(Some(stream)) -= bytes;
             marks.both -= bytes;
         }
         *lock(&self.marks) = marks;
     }
 
-    /// Where input can be put, unless it is closed.
+    /// The queue for input, unless the input is closed.
     pub fn input(&self) -> Option<mpsc::Sender<Input>> {
         lock(&self.input).clone()
     }
 
-    /// Ends the input; false when it was closed already.
+    /// Closes the input; false when the input was closed already.
     pub fn close_input(&self) -> bool {
         lock(&self.input).take().is_some()
     }
 
-    /// Asks for a signal; false when the command is past taking any.
+    /// Queues a signal; false when the job has ended or the queue is full.
     pub fn signal(&self, signal: Signal) -> bool {
         self.signals.try_send(signal).is_ok()
     }
 }
 
 impl Marks {
-    fn of(&mut self, stream: Option<Stream>) -> &mut u64 {
+    fn for_stream(&mut self, stream: Option<Stream>) -> &mut u64 {
         match stream {
             Some(Stream::Stdout) => &mut self.stdout,
             Some(Stream::Stderr) => &mut self.stderr,

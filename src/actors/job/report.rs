@@ -11,52 +11,52 @@ use crate::actors::output::SharedOutput;
 use crate::ssh::transfer::Summary;
 use crate::store::SessionName;
 
-/// What became of a command.
+/// A command as it stands.
 #[derive(Debug, Clone)]
 pub struct CommandReport {
     /// Name of the session.
     pub session: SessionName,
     /// Name of the job.
     pub job: String,
-    /// The job, if it can still be asked for.
+    /// The job, if `ssh_output` can still find it.
     pub record: Option<Arc<JobRecord>>,
-    /// How it ended, or that it has not.
+    /// How the command ended, or [`Outcome::Running`].
     pub outcome: Outcome,
-    /// From the exec request to the end, or until now.
+    /// Time from the exec request to the end, or until now.
     pub elapsed: Duration,
-    /// Directory as given.
+    /// The directory as given; in a shell, the directory after the command.
     pub cwd: Option<String>,
-    /// What it has printed.
+    /// The output so far.
     pub output: SharedOutput,
-    /// It ran on a terminal.
+    /// The command ran on a terminal.
     pub pty: bool,
-    /// A process that it left behind still held its output.
+    /// A background process of the command still held the output.
     pub held_by_background: bool,
     /// The session had to connect first.
     pub reconnected: bool,
-    /// Of a command of the session's shell.
+    /// The state of the shell, for a command that ran in the session's shell.
     pub shell: Option<ShellFacts>,
 }
 
-/// How a transfer stands.
+/// A transfer as it stands.
 #[derive(Debug, Clone)]
 pub struct TransferReport {
     /// Name of the session.
     pub session: SessionName,
-    /// Name of the job, if it can be asked for.
+    /// Name of the job, if `ssh_output` can find it.
     pub job: Option<String>,
-    /// What it does and how far it is.
+    /// Paths and progress.
     pub transfer: Arc<TransferJob>,
-    /// What it did, once it is done.
+    /// The result, once the copy is complete.
     pub summary: Option<Summary>,
-    /// From its start to its end, or until now.
+    /// Time from the start to the end, or until now.
     pub elapsed: Duration,
     /// The session had to connect first.
     pub reconnected: bool,
 }
 
 impl JobRecord {
-    /// The command as it stands now, or why it never ran.
+    /// The command as it stands now, or the reason why nothing ran.
     pub fn report(self: &Arc<Self>) -> Result<CommandReport, SessionError> {
         let (outcome, elapsed, held_by_background) = match self.ended() {
             Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
@@ -79,8 +79,8 @@ impl JobRecord {
 }
 
 impl TransferReport {
-    /// A transfer as it stands now, or why it failed.
-    pub(super) fn of(
+    /// The transfer as it stands now, or the error that ended the transfer.
+    pub(super) fn from_record(
         record: &JobRecord,
         transfer: &Arc<TransferJob>,
         can_be_asked: bool,

@@ -1,4 +1,4 @@
-//! The ended jobs of all sessions that can still be read, and the bound on what they take together.
+//! Retention of ended jobs: the bound on the memory and disk space of all ended jobs together.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::record::JobRecord;
 use crate::limits;
 
-/// Shared by all sessions of a process. The oldest ended job goes first.
+/// Ended jobs of all sessions of this process. The oldest ended job loses its output first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Retention(Arc<Mutex<VecDeque<Entry>>>);
 
@@ -18,18 +18,18 @@ struct Entry {
 }
 
 impl Retention {
-    /// Puts an ended job on the retention; older ones lose their output if it takes too much.
-    pub(crate) fn put(&self, record: Arc<JobRecord>) {
-        self.put_within(
+    /// Keeps an ended job; the oldest jobs lose their output where all together take too much.
+    pub(crate) fn keep(&self, record: Arc<JobRecord>) {
+        self.keep_within(
             record,
             limits::ENDED_JOBS_MEMORY_BYTES,
             limits::ENDED_JOBS_KEPT_BYTES,
         );
     }
 
-    fn put_within(&self, record: Arc<JobRecord>, memory_max: usize, kept_max: u64) {
+    fn keep_within(&self, record: Arc<JobRecord>, memory_max: usize, kept_max: u64) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What its session has dropped takes nothing any more.
+        // A record that only this list holds was dropped by its session, and goes.
         entries.retain(|entry| Arc::strong_count(&entry.record) > 1);
         let (memory_bytes, kept_bytes) = record.size();
         entries.push_back(Entry {
@@ -82,7 +82,7 @@ mod tests {
         let retention = Retention::default();
         let records = [record(1000), record(1000), record(1000)];
         for record in &records {
-            retention.put_within(Arc::clone(record), usize::MAX, 2500);
+            retention.keep_within(Arc::clone(record), usize::MAX, 2500);
         }
         assert_eq!(
             records.each_ref().map(|record| record.is_discarded()),
@@ -90,19 +90,19 @@ mod tests {
         );
         assert!(records[0].output.lock().is_empty());
         let huge = record(9000);
-        retention.put_within(Arc::clone(&huge), usize::MAX, 2500);
+        retention.keep_within(Arc::clone(&huge), usize::MAX, 2500);
         assert!(!huge.is_discarded(), "the newest always stays");
         assert!(records.iter().all(|record| record.is_discarded()));
     }
 
     #[tokio::test]
-    async fn what_a_session_dropped_does_not_count() {
+    async fn records_that_a_session_dropped_do_not_count() {
         let retention = Retention::default();
-        retention.put_within(record(2000), usize::MAX, 2500);
+        retention.keep_within(record(2000), usize::MAX, 2500);
         let kept = record(2000);
-        retention.put_within(Arc::clone(&kept), usize::MAX, 2500);
+        retention.keep_within(Arc::clone(&kept), usize::MAX, 2500);
         let newest = record(100);
-        retention.put_within(Arc::clone(&newest), usize::MAX, 2500);
+        retention.keep_within(Arc::clone(&newest), usize::MAX, 2500);
         assert!(!kept.is_discarded());
     }
 }

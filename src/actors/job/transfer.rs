@@ -1,4 +1,4 @@
-//! The paths, the progress and the end of a transfer, shared with those who look at it.
+//! Paths, progress and end of a transfer, shared between its task and the calls that report progress.
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,7 +29,7 @@ impl TransferJob {
         }
     }
 
-    /// The copy in one line, as a list of jobs shows it.
+    /// Paths and direction in a single line, for lists of jobs.
     pub(crate) fn summary_line(&self) -> String {
         let (from, to) = match self.direction {
             Direction::Upload => (&self.local, &self.remote),

@@ -54,7 +54,7 @@ impl JobWork for TransferWork {
         }
     }
 
-    fn show(&self, _record: &JobRecord) {
+    fn show_to_watchers(&self, _record: &JobRecord) {
         self.request.watch.set(Arc::clone(&self.job));
     }
 
@@ -115,7 +115,7 @@ impl JobWork for TransferWork {
         record: &Arc<JobRecord>,
         can_be_asked: bool,
     ) -> Result<TransferReport, SessionError> {
-        TransferReport::of(record, &self.job, can_be_asked)
+        TransferReport::from_record(record, &self.job, can_be_asked)
     }
 
     fn count_end(&self, outcome: Result<&Outcome, &SessionError>, _took: Duration) {

@@ -1,4 +1,4 @@
-//! What differs between the kinds of jobs: their task, their end and their report.
+//! The differences between the kinds of jobs: task, end and report.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::record::{JobDescription, JobInbox, JobRecord};
 use crate::actors::error::SessionError;
 
-/// The work of one kind of job. [`JobActor`](super::actor::JobActor) is the same for all kinds.
+/// The work of a kind of jobs. [`JobActor`](super::actor::JobActor) is the same for all kinds.
 pub(crate) trait JobWork: Debug + Send + Sync + Sized + 'static {
     /// Answer to the caller.
     type Report: Debug + Send + 'static;
@@ -27,7 +27,7 @@ pub(crate) trait JobWork: Debug + Send + Sync + Sized + 'static {
     fn describe(&self) -> JobDescription;
 
     /// Shows a job that is about to start to whoever watches the call.
-    fn show(&self, record: &JobRecord);
+    fn show_to_watchers(&self, record: &JobRecord);
 
     /// Does the work, in a task of its own.
     fn carry_out(task: JobTask<Self>) -> impl Future<Output = Self::End> + Send;
@@ -38,7 +38,7 @@ pub(crate) trait JobWork: Debug + Send + Sync + Sized + 'static {
     /// Whether an ended job has output that its report leaves out.
     fn has_more_output(&self, record: &JobRecord) -> bool;
 
-    /// The job as it stands now. `can_be_asked` says whether it can be found by its name from now on.
+    /// The report of the job as it stands now. `can_be_asked` says whether `ssh_output` can find the job.
     fn report(
         &self,
         record: &Arc<JobRecord>,

@@ -19,7 +19,7 @@ impl SessionState {
         let (names, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
         match goodbye {
             Goodbye::Reconnect => {
-                self.work.shell.let_go();
+                self.work.shell.end();
                 tokio::spawn(stop_and_close(jobs, link));
             }
             Goodbye::Disconnect(reply) => {

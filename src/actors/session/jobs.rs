@@ -114,7 +114,7 @@ impl Work {
             return;
         };
         if keep {
-            self.retention.put(Arc::clone(&entry.record));
+            self.retention.keep(Arc::clone(&entry.record));
             self.ended.insert(number, entry.record);
         }
         while self.ended.len() > limits::JOBS_ENDED_KEPT {

@@ -1,4 +1,4 @@
-//! What a session is asked, and what happens to it.
+//! Requests to a session, and events of its connection and its jobs.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +21,7 @@ pub(crate) type ConnectReply = Reply<ConnectReport>;
 
 /// Requests are imperative and end in a reply port; events are past tense and have none.
 pub(crate) enum SessionMessage {
-    /// Be up, with this target.
+    /// Connect to this target, or confirm the connection.
     Connect {
         /// Target, parameters and secrets.
         request: ConnectRequest,
@@ -39,7 +39,7 @@ pub(crate) enum SessionMessage {
     Admit(Call),
     /// Take a call back whose link died before anything was sent.
     Requeue(Call),
-    /// Tell what there is. Answered in every state.
+    /// Return the status. Answered in every state.
     GetStatus {
         /// Answered at once.
         reply: RpcReplyPort<SessionStatus>,
@@ -49,18 +49,18 @@ pub(crate) enum SessionMessage {
         /// Answered with the names of the jobs that were ended.
         reply: RpcReplyPort<Vec<String>>,
     },
-    /// The process ends: signal everything on the host and hang up.
+    /// Signal all running commands on the host and hang up, because the process ends.
     Shutdown {
-        /// Answered when the host has begun.
+        /// Answered when the hosts have been signalled, within the time of a shutdown.
         reply: RpcReplyPort<()>,
     },
-    /// A dial came to its end.
+    /// A dial has ended.
     Dialed {
         /// The dial's generation.
         generation: u64,
         /// The connection, or why there is none.
         result: Result<Arc<Connection>, SshError>,
-        /// How long it took.
+        /// Duration of the dial.
         took: Duration,
     },
     /// The link of this generation ended.
@@ -82,19 +82,19 @@ pub(crate) enum SessionMessage {
     },
     /// Find a job, running or ended.
     FindJob {
-        /// Its number.
+        /// Number of the job.
         number: u64,
         /// Answered at once.
         reply: RpcReplyPort<Result<Arc<JobRecord>, JobNotFound>>,
     },
-    /// A job came to its end.
+    /// A job has ended.
     JobEnded {
-        /// Its number.
+        /// Number of the job.
         number: u64,
-        /// It can still be asked for.
+        /// The job can still be asked for.
         keep: bool,
     },
-    /// Fail, as a defect would: for tests of the supervisor.
+    /// Crash as a defect would; for tests of the supervisor.
     #[cfg(feature = "fail-points")]
     Crash,
 }

@@ -43,7 +43,7 @@ impl Admitted {
     }
 }
 
-/// A bounded queue of one kind of calls, first come first served.
+/// A bounded queue of calls of the same kind, first come first served.
 #[derive(Debug)]
 pub(super) struct Queue<W: JobWork> {
     waiting: VecDeque<(Ticket, QueuedCall<W>)>,

@@ -12,7 +12,7 @@ use crate::actors::job::transfer_work::TransferWork;
 use crate::actors::job::work::JobWork;
 use crate::actors::rpc::Reply;
 
-/// A call of any kind. There is one owner of a call at any time: the handle, a queue or a job.
+/// A call of any kind. A call has a single owner at any time: the handle, a queue or a job.
 #[derive(Debug)]
 pub(crate) enum Call {
     /// `ssh_exec` and `ssh_shell`.

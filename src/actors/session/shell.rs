@@ -1,4 +1,4 @@
-//! The session's shell: whose turn it is, and the actor of the current link.
+//! The session's shell: the queue for the shell, and the shell actor of the current link.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::text::visible_line;
 pub(super) struct ShellSlot {
     /// Calls that wait for their turn.
     pub(super) queue: Queue<CommandWork>,
-    /// The actor and the generation of the link that it is on.
+    /// The shell actor, and the generation of its link.
     current: Option<(ActorRef<ShellMessage>, u64)>,
-    /// What outlives it.
+    /// State that the next shell continues with.
     pub(super) memory: Arc<ShellCarryOver>,
 }
 
@@ -37,14 +37,14 @@ impl Default for ShellSlot {
 }
 
 impl ShellSlot {
-    /// Lets the shell go, and all that is remembered of it.
+    /// Ends the shell and forgets its state.
     pub(super) fn forget(&mut self) {
-        self.let_go();
+        self.end();
         self.memory = Arc::default();
     }
 
-    /// Lets the shell go; its end shows in its job, if one is running.
-    pub(super) fn let_go(&mut self) {
+    /// Ends the shell. A command that runs there ends with an outcome that says so.
+    pub(super) fn end(&mut self) {
         if let Some((actor, _)) = self.current.take() {
             actor.stop(None);
         }
@@ -58,7 +58,7 @@ impl Work {
         records.find(|record| record.is_in_shell())
     }
 
-    /// The next call for the shell, if it is free.
+    /// The next call for the shell, if no command runs there.
     pub(super) fn next_for_shell(&mut self) -> Option<QueuedCall<CommandWork>> {
         if self.shell_job().is_some() {
             return None;
@@ -66,7 +66,7 @@ impl Work {
         self.shell.queue.pop()
     }
 
-    /// The shell of this link, started if there is none. Its start waits for nothing.
+    /// The shell actor of this link, started if there is none. The start waits for nothing.
     pub(super) async fn shell_actor(&mut self, link: &LiveLink) -> Option<ActorRef<ShellMessage>> {
         if let Some((actor, generation)) = &self.shell.current
             && *generation == link.generation
@@ -81,7 +81,7 @@ impl Work {
             channels: link.channels.clone(),
             memory: Arc::clone(&self.shell.memory),
         };
-        self.shell.let_go();
+        self.shell.end();
         let spawned =
             Actor::spawn_linked(None, ShellActor, arguments, self.session.get_cell()).await;
         match spawned {
@@ -96,8 +96,8 @@ impl Work {
         }
     }
 
-    /// Why a call for the shell was not served in its time.
-    pub(super) fn shell_busy(&self) -> Option<SessionError> {
+    /// The error of a call that waited too long for the shell.
+    pub(super) fn shell_busy_error(&self) -> Option<SessionError> {
         let record = self.shell_job()?;
         Some(SessionError::ShellBusy {
             session: self.name.clone(),

@@ -26,7 +26,7 @@ use crate::limits;
 use crate::ssh::transfer::Leftovers;
 use crate::store::SessionName;
 
-/// Queues, running jobs and ended jobs of one session.
+/// Queues, running jobs and ended jobs of a session.
 pub(super) struct Work {
     /// The session's own actor: parent of the jobs, receiver of their events.
     pub(super) session: ActorRef<SessionMessage>,
@@ -159,7 +159,7 @@ impl Work {
             let error = self.queue_timeout(&call);
             call.refuse(error);
         } else if let Some(call) = self.shell.queue.take_expired(ticket, is_up) {
-            let error = self.shell_busy();
+            let error = self.shell_busy_error();
             let error = error.unwrap_or_else(|| self.queue_timeout(&call));
             call.refuse(error);
         } else if let Some(call) = self.transfers.take_expired(ticket, is_up) {

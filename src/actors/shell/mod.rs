@@ -1,9 +1,9 @@
-//! The shell of a session, on one connection.
+//! The shell of a session, on a connection.
 //!
-//! A temporary child of its session: it ends with its connection, and the next command that wants a shell has the
-//! session start another. A task owns the shell and drains its channel ([`serve`]), also between commands. The
-//! session gives it one command at a time; each is a job like any other, and what it is told as such (its caller,
-//! its times, its end) is the job's business. What outlives the shell is in [`ShellCarryOver`].
+//! A temporary child of its session that ends with its connection; the session starts another for the next shell
+//! command. A task owns the shell and drains its channel ([`serve`]), also between commands. The session sends a
+//! command when the last one has ended. Each command is a job like any other: the job has the caller, the timers and
+//! the record. State that the next shell continues with is in [`ShellCarryOver`].
 
 mod serve;
 
@@ -16,26 +16,26 @@ pub(crate) use self::serve::{Served, ShellWork};
 use crate::ssh::channel::Channels;
 use crate::ssh::shell::ShellCarryOver;
 
-/// What a shell is told.
+/// Requests and events of a shell.
 pub(crate) enum ShellMessage {
     /// Run a command.
     Run(Box<ShellWork>),
-    /// The task has come to its end.
+    /// The task has ended.
     Ended,
 }
 
-/// Everything a shell needs.
+/// Arguments of [`ShellActor`].
 pub(crate) struct ShellArguments {
     pub(crate) channels: Arc<Channels>,
     pub(crate) memory: Arc<ShellCarryOver>,
 }
 
-/// The actor.
+/// Owns the task of a shell, and passes commands on to that task.
 pub(crate) struct ShellActor;
 
-/// What it remembers.
+/// State of [`ShellActor`].
 pub(crate) struct ShellState {
-    /// Dropping it lets an idle shell go.
+    /// The task ends an idle shell when this sender is dropped.
     work: mpsc::Sender<Box<ShellWork>>,
 }
 
@@ -51,8 +51,12 @@ impl Actor for ShellActor {
     ) -> Result<ShellState, ActorProcessingErr> {
         let (work, queue) = mpsc::channel(1);
         tokio::spawn(async move {
-            // In a task of its own, so that a defect in it ends the actor, and the answers that it owes are dropped.
-            let serving = tokio::spawn(serve::serve(arguments.channels, arguments.memory, queue));
+            // In a task of its own: a panic there ends the actor and drops the reply ports of waiting jobs.
+            let serving = tokio::spawn(serve::serve_commands(
+                arguments.channels,
+                arguments.memory,
+                queue,
+            ));
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the task of a shell failed");
             }
@@ -70,9 +74,9 @@ impl Actor for ShellActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ShellMessage::Run(work) => {
-                // The session gives one at a time. What is not taken is dropped, which answers it.
+                // The session sends one command at a time. A command that is dropped here is answered by its job.
                 if let Err(error) = state.work.try_send(work) {
-                    tracing::error!(%error, "a shell got a command that it cannot take");
+                    tracing::error!(%error, "a shell got a command while another command was running");
                 }
             }
             ShellMessage::Ended => myself.stop(None),

@@ -1,4 +1,4 @@
-//! The task that owns a session's shell: opens it when it is first needed, and anew after its end.
+//! The task that owns a session's shell: opens a shell for the first command, and another after the shell's end.
 
 use std::sync::Arc;
 
@@ -11,55 +11,55 @@ use crate::ssh::channel::Channels;
 use crate::ssh::exec::Finished;
 use crate::ssh::shell::{OpenError, Restored, Shell, ShellCarryOver, Work};
 
-/// A command of a job.
+/// A command of a job, for the shell.
 pub(crate) struct ShellWork {
     pub(crate) work: Work,
-    /// Told of its shell when the command goes out.
+    /// Receives the state of the shell when the command goes out.
     pub(crate) begun: Box<dyn FnOnce(ShellFacts) + Send>,
     /// When waiting for a channel is over.
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Served>,
 }
 
-/// What became of it.
+/// The end of a command in the shell.
 #[derive(Debug)]
 pub(crate) enum Served {
-    /// It ran, or may have: how it ended, and what there is to say of the shell.
+    /// The command ran, or may have run: its end, and the state of the shell.
     Ran(Box<(Finished, ShellFacts)>),
-    /// There is no shell for it: nothing was sent.
+    /// No shell was available: nothing was sent.
     NoShell(OpenError),
-    /// It was given up before it was sent.
+    /// The command was given up before it was sent.
     GivenUp,
 }
 
-/// Serves until nobody can ask any more.
-pub(super) async fn serve(
+/// Runs commands until the actor has ended.
+pub(super) async fn serve_commands(
     channels: Arc<Channels>,
     memory: Arc<ShellCarryOver>,
     mut queue: mpsc::Receiver<Box<ShellWork>>,
 ) {
     let mut current: Option<(Shell, u64)> = None;
     loop {
-        let asked = match &mut current {
+        let received = match &mut current {
             Some((shell, _)) => tokio::select! {
-                asked = queue.recv() => asked,
+                received = queue.recv() => received,
                 words = shell.idle(&memory) => {
-                    let_go(&mut current, &memory, words);
+                    close_in_background(&mut current, &memory, words);
                     continue;
                 }
             },
             None => queue.recv().await,
         };
-        let Some(asked) = asked else { break };
+        let Some(command) = received else { break };
         let ShellWork {
             work,
             begun,
             deadline,
             reply,
-        } = *asked;
-        let ready = ready(&channels, &memory, &mut current, &work.stop, deadline).await;
+        } = *command;
+        let ready = ensure_shell(&channels, &memory, &mut current, &work.stop, deadline).await;
         let answer = match ready {
-            Ok(facts) => turn(&memory, &mut current, work, facts, begun).await,
+            Ok(facts) => run_command(&memory, &mut current, work, facts, begun).await,
             Err(answer) => answer,
         };
         // The job may be gone with its session.
@@ -71,16 +71,16 @@ pub(super) async fn serve(
     }
 }
 
-fn let_go(current: &mut Option<(Shell, u64)>, memory: &ShellCarryOver, words: String) {
+fn close_in_background(current: &mut Option<(Shell, u64)>, memory: &ShellCarryOver, words: String) {
     if let Some((shell, _)) = current.take() {
         memory.note_end(words);
-        // Nobody waits for its channel to close.
+        // No command waits until the channel is closed.
         tokio::spawn(shell.close());
     }
 }
 
-/// Sees to it that there is a shell, and tells what there is to say of it.
-async fn ready(
+/// Opens a shell if none is open. Returns the state of the shell.
+async fn ensure_shell(
     channels: &Arc<Channels>,
     memory: &Arc<ShellCarryOver>,
     current: &mut Option<(Shell, u64)>,
@@ -91,7 +91,7 @@ async fn ready(
         && shell.has_ended(memory)
     {
         let words = shell.end_words();
-        let_go(current, memory, words);
+        close_in_background(current, memory, words);
     }
     if let Some((_, generation)) = current {
         return Ok(ShellFacts {
@@ -99,10 +99,10 @@ async fn ready(
             ..ShellFacts::default()
         });
     }
-    // In a task of its own: a start that is given up half way would leave its process behind.
+    // In a task of its own: a start that is dropped half way would leave a process on the host.
     let mut opening = tokio::spawn({
         let (channels, memory) = (Arc::clone(channels), Arc::clone(memory));
-        async move { open(&channels, &memory, deadline).await }
+        async move { open_with_saved_state(&channels, &memory, deadline).await }
     });
     let opened = tokio::select! {
         () = stop.cancelled() => {
@@ -133,8 +133,8 @@ async fn ready(
     }
 }
 
-/// One command.
-async fn turn(
+/// Runs a command in the open shell.
+async fn run_command(
     memory: &Arc<ShellCarryOver>,
     current: &mut Option<(Shell, u64)>,
     work: Work,
@@ -150,13 +150,13 @@ async fn turn(
     facts.background = done.background;
     if let Some(words) = done.shell_ended {
         facts.ended = Some(words.clone());
-        let_go(current, memory, words);
+        close_in_background(current, memory, words);
     }
     Served::Ran(Box::new((done.finished, facts)))
 }
 
-/// A shell with the state of the last one, and what there is to say about that.
-async fn open(
+/// Opens a shell with the state of the last shell, and says in remarks which state was restored or lost.
+async fn open_with_saved_state(
     channels: &Arc<Channels>,
     memory: &Arc<ShellCarryOver>,
     deadline: Instant,

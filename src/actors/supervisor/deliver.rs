@@ -1,7 +1,7 @@
 //! Delivery of calls to a session, which may end between its look-up and the call.
 //!
 //! Every call is answered: by the session, by its job, or here, when the reply port was dropped. A flag tells the two
-//! cases of a dropped port apart. A session sets the flag when it takes the call in; without the flag nothing can
+//! cases of a dropped port apart. A session sets the flag when the session takes the call in; without the flag nothing can
 //! have been sent, and the call goes to the next actor of that name.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::error::Fate;
 use crate::limits;
 use crate::store::{SessionName, SessionSpec};
 
-/// Look-ups of a session for one call.
+/// Look-ups of a session for a call.
 const LOOK_UPS_MAX: usize = 10;
 /// Time for the supervisor to learn of an end.
 const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
@@ -35,7 +35,7 @@ const LOOK_UP_DELAY: Duration = Duration::from_millis(2);
 pub(super) enum LookUp<'a> {
     /// The session runs or is saved.
     Known,
-    /// The session is started with this target if it does not run.
+    /// A session that does not run is started with this target.
     Start {
         spec: &'a SessionSpec,
         /// The session is in the store.
@@ -95,7 +95,7 @@ impl SupervisorHandle {
         Call: From<QueuedCall<W>>,
     {
         let (received, work) = (Instant::now(), Arc::new(work));
-        let name = self.choose(name).await?;
+        let name = self.name_or_default(name).await?;
         let message = |reply, taken| {
             let call = QueuedCall {
                 work: Arc::clone(&work),
@@ -127,7 +127,7 @@ impl SupervisorHandle {
     ) -> Result<R, SessionError> {
         for _ in 0..LOOK_UPS_MAX {
             let actor = match look_up {
-                LookUp::Known => self.actor(name).await?,
+                LookUp::Known => self.find_or_start_saved(name).await?,
                 LookUp::Start { spec, known } => self.start_session(name, spec, known).await?,
             };
             let taken = Arc::new(AtomicBool::new(false));

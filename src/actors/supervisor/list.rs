@@ -1,4 +1,4 @@
-//! What `ssh_sessions` shows: the sessions that run, and those that are saved only.
+//! The list for `ssh_sessions`: sessions that run, and sessions that are only saved.
 
 use tokio::task::JoinSet;
 
@@ -11,28 +11,28 @@ use crate::actors::session::StateName;
 use crate::actors::session::message::SessionMessage;
 use crate::store::{SessionName, SessionSpec};
 
-/// What `ssh_sessions` shows.
+/// The list for `ssh_sessions`.
 #[derive(Debug, Clone)]
 pub struct SessionList {
     /// The default session.
     pub default: Option<SessionName>,
     /// All sessions by name, those of the store included.
     pub sessions: Vec<SessionStatus>,
-    /// What is wrong with the store.
+    /// Problems of the store.
     pub problems: Vec<String>,
 }
 
 impl SupervisorHandle {
     /// All sessions, those of the store included.
     pub async fn list(&self) -> SessionList {
-        let (content, problems) = match self.load().await {
+        let (content, problems) = match self.load_store().await {
             Ok(content) => {
                 let problems = content.problems.clone();
                 (Some(content), problems)
             }
             Err(error) => (None, vec![error.to_string()]),
         };
-        let mut sessions = self.live().await;
+        let mut sessions = self.live_statuses().await;
         let saved = content.iter().flat_map(|content| &content.sessions);
         for (name, spec) in saved {
             if !sessions.iter().any(|status| status.session == *name) {
@@ -51,7 +51,7 @@ impl SupervisorHandle {
         }
     }
 
-    pub(super) async fn names(&self) -> Vec<SessionName> {
+    pub(super) async fn known_names(&self) -> Vec<SessionName> {
         self.list()
             .await
             .sessions
@@ -60,16 +60,16 @@ impl SupervisorHandle {
             .collect()
     }
 
-    pub(super) async fn all(&self) -> Vec<(SessionName, Found)> {
-        self.ask(|reply| SupervisorMessage::List { reply })
+    pub(super) async fn found_sessions(&self) -> Vec<(SessionName, Found)> {
+        self.ask_supervisor(|reply| SupervisorMessage::List { reply })
             .await
             .unwrap_or_default()
     }
 
-    /// Asks every live session side by side; one that does not answer is left out.
-    async fn live(&self) -> Vec<SessionStatus> {
+    /// Asks all running sessions at the same time; a session that does not answer is left out.
+    async fn live_statuses(&self) -> Vec<SessionStatus> {
         let mut questions = JoinSet::new();
-        for (name, found) in self.all().await {
+        for (name, found) in self.found_sessions().await {
             questions.spawn(async move {
                 match found {
                     Found::Parked(spec) => Some(parked_status(name, &spec)),

@@ -1,4 +1,4 @@
-//! What the supervisor is asked. It keeps names and actors apart from everything that takes time.
+//! Requests to the supervisor, and reports from its sessions. None of them waits for a network or a disk.
 
 use ractor::{ActorRef, RpcReplyPort};
 
@@ -9,18 +9,18 @@ use crate::store::{SessionName, SessionSpec};
 /// Where a session can be reached.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
-    /// Its actor.
+    /// The session runs.
     Actor(ActorRef<SessionMessage>),
-    /// It crashed too often. What it is a session of.
+    /// The session crashed too often. The target and parameters are kept for the next start.
     Parked(Box<SessionSpec>),
 }
 
 /// Why a session was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StartError {
-    /// As many sessions as may be run or are parked.
+    /// The limit on sessions is reached; parked sessions count too.
     TooMany {
-        /// How many.
+        /// Sessions that run or are parked.
         sessions: usize,
     },
     /// The actor could not be spawned, which is a defect.
@@ -35,29 +35,29 @@ pub(crate) type StartReply = RpcReplyPort<Result<ActorRef<SessionMessage>, Start
 pub(crate) enum SupervisorMessage {
     /// The actor of a session that runs.
     Find {
-        /// Its name.
+        /// Name of the session.
         name: SessionName,
         /// Answered at once.
         reply: RpcReplyPort<Option<Found>>,
     },
-    /// The actor of a session, started if there is none. A parked one starts anew only on `ssh_connect`.
+    /// The actor of a session, started if there is none. A parked session starts anew only on `ssh_connect`.
     Start {
-        /// Its name.
+        /// Name of the session.
         name: SessionName,
-        /// What it is started with.
+        /// Target and parameters for the start.
         spec: Box<SessionSpec>,
-        /// It is in the store.
+        /// The session is in the store.
         known: bool,
         /// Answered at once.
         reply: StartReply,
     },
-    /// A session has connected: this is what a restart begins with.
+    /// A session has connected. A restart after a crash begins with these values.
     Established {
-        /// Its name.
+        /// Name of the session.
         name: SessionName,
         /// Target and parameters.
         spec: Box<SessionSpec>,
-        /// The host key that it was opened with.
+        /// The host key of the connection.
         pin: PinnedKey,
     },
     /// All sessions that run or are parked.
@@ -67,9 +67,9 @@ pub(crate) enum SupervisorMessage {
     },
     /// End a session's actor and forget its name.
     Forget {
-        /// Its name.
+        /// Name of the session.
         name: SessionName,
-        /// Answered when it is out of the registry.
+        /// Answered when the session is out of the registry.
         reply: RpcReplyPort<()>,
     },
     /// Set or clear the default session.
@@ -83,7 +83,7 @@ pub(crate) enum SupervisorMessage {
     ClaimDefault {
         /// The name.
         name: SessionName,
-        /// Answered with whether it is the default now.
+        /// Answered with whether the session is the default now.
         reply: RpcReplyPort<bool>,
     },
     /// The default session of this process, if one was chosen.

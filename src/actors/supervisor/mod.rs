@@ -1,8 +1,9 @@
 //! The root of the tree: a registry of sessions by name, and the answer to their crashes.
 //!
-//! One for one. Never waits for a child: requests to a session go to it directly ([`handle`]), so that no
-//! call on one session waits for another.
+//! One for one. The supervisor never waits for a child: calls on a session go directly to that session's actor
+//! ([`handle`]), so that no call on one session waits for another.
 
+mod connect;
 mod deliver;
 pub mod handle;
 pub mod list;
@@ -26,10 +27,10 @@ use crate::ssh::connection::PinnedKey;
 use crate::ssh::dial::Dialer;
 use crate::store::{SessionName, SessionSpec};
 
-/// The actor.
+/// Keeps the registry of sessions and restarts those that crash.
 pub(crate) struct SupervisorActor;
 
-/// The registry.
+/// State of [`SupervisorActor`].
 pub(crate) struct SupervisorState {
     myself: ActorRef<SupervisorMessage>,
     dialer: Dialer,
@@ -41,13 +42,13 @@ pub(crate) struct SupervisorState {
     default: Option<SessionName>,
 }
 
-/// One session.
+/// A session in the registry.
 struct Entry {
     found: Found,
     spec: SessionSpec,
-    /// It was in the store when it was started.
+    /// The session was in the store when it was started.
     known: bool,
-    /// The host key of the last link; none if it was never up.
+    /// The host key of the last link; none if the session was never up.
     pin: Option<PinnedKey>,
     crashes: CrashHistory,
 }
@@ -89,7 +90,7 @@ impl Actor for SupervisorActor {
                 known,
                 reply,
             } => {
-                let _ = reply.send(state.start(name, *spec, known).await);
+                let _ = reply.send(state.find_or_start(name, *spec, known).await);
             }
             SupervisorMessage::Established { name, spec, pin } => {
                 if let Some(entry) = state.sessions.get_mut(&name) {
@@ -132,7 +133,7 @@ impl Actor for SupervisorActor {
             // Ended on purpose: a first connect that failed, or a session that was forgotten.
             SupervisionEvent::ActorTerminated(who, _, _) => state.remove(who.get_id()),
             SupervisionEvent::ActorFailed(who, error) => {
-                state.crashed(&who, &error.to_string()).await
+                state.restart_or_park(&who, &error.to_string()).await
             }
             _ => {}
         }
@@ -141,7 +142,7 @@ impl Actor for SupervisorActor {
 }
 
 impl SupervisorState {
-    async fn start(
+    async fn find_or_start(
         &mut self,
         name: SessionName,
         spec: SessionSpec,
@@ -160,7 +161,7 @@ impl SupervisorState {
             });
         }
         let actor = self
-            .spawn(&name, &spec, None, known)
+            .spawn_session(&name, &spec, None, known)
             .await
             .ok_or(StartError::NotSpawned)?;
         let entry = Entry {
@@ -174,8 +175,8 @@ impl SupervisorState {
         Ok(actor)
     }
 
-    /// The start of a session waits for nothing: it only builds its state.
-    async fn spawn(
+    /// Spawns the actor of a session. The start waits for nothing, because it only builds the state.
+    async fn spawn_session(
         &self,
         name: &SessionName,
         spec: &SessionSpec,
@@ -215,11 +216,11 @@ impl SupervisorState {
     }
 
     fn name_of(&self, id: ActorId) -> Option<SessionName> {
-        let is_it =
+        let is_entry_of_actor =
             |entry: &Entry| matches!(&entry.found, Found::Actor(actor) if actor.get_id() == id);
         self.sessions
             .iter()
-            .find(|(_, entry)| is_it(entry))
+            .find(|(_, entry)| is_entry_of_actor(entry))
             .map(|(name, _)| name.clone())
     }
 
@@ -229,18 +230,18 @@ impl SupervisorState {
         }
     }
 
-    async fn crashed(&mut self, who: &ActorCell, error: &str) {
+    async fn restart_or_park(&mut self, who: &ActorCell, error: &str) {
         let Some(name) = self.name_of(who.get_id()) else {
             return;
         };
         let Some(entry) = self.sessions.get_mut(&name) else {
             return;
         };
-        let decision = entry.crashes.note(Instant::now());
+        let decision = entry.crashes.decide_on_crash(Instant::now());
         tracing::error!(session = %name, error, ?decision, "a session failed");
         let (spec, pin) = (entry.spec.clone(), entry.pin.clone());
         if !entry.known && pin.is_none() {
-            // A first connect that failed, if by a defect: it leaves nothing behind.
+            // A first connect that failed, by a defect: the name is free again.
             self.sessions.remove(&name);
             return;
         }
@@ -248,7 +249,7 @@ impl SupervisorState {
             RestartDecision::Park => None,
             RestartDecision::Restart => {
                 metrics::actor_restarted(metrics::Actor::Session);
-                self.spawn(&name, &spec, pin, true).await
+                self.spawn_session(&name, &spec, pin, true).await
             }
         };
         let found = restarted.map_or_else(|| Found::Parked(Box::new(spec)), Found::Actor);

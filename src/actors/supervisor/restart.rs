@@ -1,6 +1,6 @@
 //! Restart or park: the supervisor's decision about a session that crashed.
 //!
-//! Intensity and period in OTP's sense, counted for each session by itself, so that one that keeps crashing
+//! Intensity and period in OTP's sense, counted for each session separately, so that a session that keeps crashing
 //! cannot take the others down.
 
 use std::collections::VecDeque;
@@ -9,22 +9,22 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// The crashes of one session within the period.
+/// The crashes of a session within the period.
 #[derive(Debug, Default)]
 pub(crate) struct CrashHistory(VecDeque<Instant>);
 
-/// What to do about a crash.
+/// The answer to a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RestartDecision {
-    /// Start it anew.
+    /// Start the session anew.
     Restart,
-    /// Leave it down and say so.
+    /// Leave the session down, in the state `failed`.
     Park,
 }
 
 impl CrashHistory {
-    /// Counts a crash and decides.
-    pub(crate) fn note(&mut self, now: Instant) -> RestartDecision {
+    /// Counts a crash and decides on the answer.
+    pub(crate) fn decide_on_crash(&mut self, now: Instant) -> RestartDecision {
         let recent =
             |crash: &Instant| now.saturating_duration_since(*crash) < limits::RESTART_PERIOD;
         self.0.retain(recent);
@@ -49,25 +49,29 @@ mod tests {
         let mut history = CrashHistory::default();
         for second in [0, 1, 2] {
             assert_eq!(
-                history.note(at(second)),
+                history.decide_on_crash(at(second)),
                 RestartDecision::Restart,
                 "crash at {second} s"
             );
         }
-        assert_eq!(history.note(at(3)), RestartDecision::Park);
+        assert_eq!(history.decide_on_crash(at(3)), RestartDecision::Park);
         assert_eq!(
-            CrashHistory::default().note(at(3)),
+            CrashHistory::default().decide_on_crash(at(3)),
             RestartDecision::Restart,
             "others are not counted"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn crashes_that_are_rarer_than_the_period_are_mended_for_ever() {
+    async fn crashes_that_are_rarer_than_the_period_always_lead_to_a_restart() {
         let mut history = CrashHistory::default();
         for round in 0..100 {
             let now = Instant::now() + limits::RESTART_PERIOD / 3 * round + Duration::from_secs(1);
-            assert_eq!(history.note(now), RestartDecision::Restart, "round {round}");
+            assert_eq!(
+                history.decide_on_crash(now),
+                RestartDecision::Restart,
+                "round {round}"
+            );
         }
     }
 }

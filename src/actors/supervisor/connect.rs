@@ -1,0 +1,119 @@
+//! Connecting and reconnecting through the handle: the session dials, then the store is written.
+
+use super::deliver::LookUp;
+use super::handle::{SupervisorHandle, crashed};
+use super::message::SupervisorMessage;
+use crate::actors::error::SessionError;
+use crate::actors::report::ConnectReport;
+use crate::actors::request::ConnectRequest;
+use crate::actors::rpc::call;
+use crate::actors::session::message::SessionMessage;
+use crate::error::Fate;
+use crate::store::{SessionName, SessionSpec, StoreError, UtcTime};
+
+impl SupervisorHandle {
+    /// Connects a named session, or confirms that it is up.
+    pub async fn connect(&self, request: ConnectRequest) -> Result<ConnectReport, SessionError> {
+        let name = request.name.clone();
+        let (spec, make_default) = (request.spec.clone(), request.make_default);
+        let content = self.load_store().await;
+        let known = content
+            .as_ref()
+            .is_ok_and(|content| content.sessions.contains_key(&name));
+        let report = self.ask_to_connect(&request, known).await?;
+        let no_default = content.map_or(true, |content| content.default.is_none());
+        let becomes_default = if make_default {
+            self.set_own_default(Some(name)).await;
+            true
+        } else {
+            no_default && self.claim_default(name).await?
+        };
+        Ok(self
+            .finish_connect(report, Some(spec), becomes_default)
+            .await)
+    }
+
+    /// Drops a session's link and dials anew.
+    pub async fn reconnect(
+        &self,
+        name: Option<SessionName>,
+    ) -> Result<ConnectReport, SessionError> {
+        let name = self.name_or_default(name).await?;
+        let actor = self.find_or_start_saved(&name).await?;
+        let answer = call(&actor, |reply| SessionMessage::Reconnect { reply }).await;
+        let report = answer.map_err(|_| crashed(&name, Fate::NotSent))??;
+        Ok(self.finish_connect(report, None, false).await)
+    }
+
+    /// Asks the session to connect, started if there is none.
+    async fn ask_to_connect(
+        &self,
+        request: &ConnectRequest,
+        known: bool,
+    ) -> Result<ConnectReport, SessionError> {
+        let name = &request.name;
+        let message = |reply, taken| SessionMessage::Connect {
+            request: request.clone(),
+            taken,
+            reply,
+        };
+        let spec = &request.spec;
+        let look_up = LookUp::Start { spec, known };
+        self.deliver(name, look_up, message, Fate::NotSent).await
+    }
+
+    /// Makes the session the default if there is none. Returns whether it is the default now.
+    async fn claim_default(&self, name: SessionName) -> Result<bool, SessionError> {
+        self.ask_supervisor(|reply| SupervisorMessage::ClaimDefault { name, reply })
+            .await
+    }
+
+    async fn finish_connect(
+        &self,
+        mut report: ConnectReport,
+        given: Option<SessionSpec>,
+        becomes_default: bool,
+    ) -> ConnectReport {
+        let saved = self.save_connected(&report, given, becomes_default).await;
+        match saved {
+            Ok(default) => {
+                let default = self.own_default().await.or(default);
+                report.is_default = default.as_ref() == Some(&report.session);
+            }
+            Err(error) => {
+                report.is_default = self.own_default().await.as_ref() == Some(&report.session);
+                report
+                    .notes
+                    .push(format!("the session works but is not saved: {error}"));
+            }
+        }
+        report
+    }
+
+    /// Saves a session that has just connected. Returns the stored default.
+    async fn save_connected(
+        &self,
+        report: &ConnectReport,
+        given: Option<SessionSpec>,
+        becomes_default: bool,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let (name, auth, reused) = (
+            report.session.clone(),
+            report.auth_kind.clone(),
+            report.reused,
+        );
+        self.update_store(move |content| {
+            let spec = given.or_else(|| content.sessions.get(&name).cloned());
+            if let (Some(mut spec), false) = (spec, reused) {
+                spec.auth = auth;
+                spec.last_connected_at = Some(UtcTime::now());
+                content.remember(name.clone(), spec);
+            }
+            if becomes_default {
+                content.set_default(&name);
+            }
+            content.default.clone()
+        })
+        .await
+    }
+}
