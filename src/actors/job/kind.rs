@@ -1,9 +1,8 @@
 //! The kinds of jobs, as far as those who look at a job tell them apart.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::outcome::ShellFacts;
-use super::record::lock;
 use super::transfer::TransferJob;
 
 /// The work of a job.
@@ -38,7 +37,9 @@ impl JobKind {
     /// The state of the shell that a command runs in.
     pub(super) fn shell(&self) -> Option<ShellFacts> {
         match self {
-            Self::ShellCommand { shell } => lock(shell).clone(),
+            Self::ShellCommand { shell } => {
+                shell.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
             Self::Command { .. } | Self::Transfer(_) => None,
         }
     }
@@ -46,7 +47,7 @@ impl JobKind {
     /// Sets the state of the shell: when the command goes out, and when it has ended.
     pub(super) fn set_shell(&self, facts: ShellFacts) {
         if let Self::ShellCommand { shell } = self {
-            *lock(shell) = Some(facts);
+            *shell.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
         }
     }
 }

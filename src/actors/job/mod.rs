@@ -8,6 +8,7 @@
 pub(crate) mod actor;
 pub(crate) mod command;
 mod command_task;
+mod command_work;
 mod deadlines;
 pub mod kind;
 pub(crate) mod message;
