@@ -56,23 +56,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "src/ssh/resolve/options.rs",
         "src/ssh/resolve/settings.rs",
     ],
-    &[
-        "src/ssh/sftp/client.rs",
-        "src/ssh/sftp/io_tasks.rs",
-        "src/ssh/sftp/parse.rs",
-        "src/ssh/sftp/wire.rs",
-    ],
-    &[
-        "src/ssh/transfer/context.rs",
-        "src/ssh/transfer/extra_channels.rs",
-        "src/ssh/transfer/striping.rs",
-    ],
-    &[
-        "src/ssh/transfer/upload/blocks.rs",
-        "src/ssh/transfer/upload/file.rs",
-        "src/ssh/transfer/upload/finish.rs",
-        "src/ssh/transfer/upload/resume.rs",
-    ],
 ];
 
 /// Every file of Rust below these directories, with its path from the root of the repository.
