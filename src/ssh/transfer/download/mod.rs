@@ -2,7 +2,7 @@
 //!
 //! [`target`] resolves the place of the local file, [`temp_file`] creates the temporary file there (or [`part_file`]
 //! finds the partial file of an earlier call), [`blocks`] fetches the content, [`writer`] writes blocks to the disk.
-//! [`version`] notices changes of the source. [`file`] holds these steps together; [`tree`] does the same for many
+//! [`version`] notices changes of the source. [`mod@file`] holds these steps together; [`tree`] does the same for many
 //! files, which [`walk`] lists.
 
 mod blocks;

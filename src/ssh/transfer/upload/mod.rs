@@ -2,7 +2,7 @@
 //!
 //! [`source`] opens the local file, [`target`] resolves its place on the host, [`temp_file`] creates the temporary
 //! file there (or [`resume`] finds the partial file of an earlier call), [`blocks`] sends the content, [`finish`] sets
-//! size, mode and times and checks the result, [`commit`] moves the file to its target. [`file`] holds these steps
+//! size, mode and times and checks the result, [`commit`] moves the file to its target. [`mod@file`] holds these steps
 //! together; [`tree`] does the same for many files.
 
 mod blocks;
