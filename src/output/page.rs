@@ -4,7 +4,8 @@ use std::io;
 use std::ops::Range;
 
 use super::segment::{OrderView, Segment};
-use super::{Output, Stream};
+use super::spool::Output;
+use super::stream::Stream;
 use crate::limits;
 
 /// A part of an output, in order.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::Stream;
+use super::stream::Stream;
 
 /// A stretch of the sequence, at most one grain long, that does not cross a multiple of the grain.
 #[derive(Debug)]

@@ -167,13 +167,13 @@ impl Pool {
 /// An open session channel and its place in the count.
 pub(crate) struct Lease {
     pub(crate) channel: Channel<Msg>,
-    pub(crate) place: Place,
+    pub(crate) permit: ChannelPermit,
 }
 
 /// Counts one channel in use; dropping it gives the place back. Close the channel first.
-pub(crate) struct Place(Arc<Channels>);
+pub(crate) struct ChannelPermit(Arc<Channels>);
 
-impl Drop for Place {
+impl Drop for ChannelPermit {
     fn drop(&mut self) {
         let mut pool = self.0.pool();
         pool.leased -= 1;
@@ -326,7 +326,7 @@ impl Channels {
         };
         let lease = leased.map(|channel| Lease {
             channel,
-            place: Place(Arc::clone(self)),
+            permit: ChannelPermit(Arc::clone(self)),
         });
         self.refill();
         lease.map(Ok)

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{ChannelError, Channels, Lease, Place, ready};
+use super::channel::{ChannelError, ChannelPermit, Channels, Lease, ready};
 use super::connection::Running;
 use super::ending::target::Target;
 use super::ending::{KillReport, Signal};
@@ -110,7 +110,7 @@ pub(crate) async fn start(
         running: Some(running),
         read,
         write,
-        place: lease.place,
+        permit: lease.permit,
     })
 }
 
@@ -121,7 +121,7 @@ pub(crate) struct Started {
     pub(super) running: Option<Running>,
     pub(super) read: ChannelReadHalf,
     pub(super) write: ChannelWriteHalf<Msg>,
-    pub(super) place: Place,
+    pub(super) permit: ChannelPermit,
 }
 
 impl Started {
@@ -167,7 +167,7 @@ impl Started {
         drop(self.read);
         // A failure means that the connection is gone or takes nothing, which ends the channel too.
         let _ = timeout(limits::SEND_TIMEOUT, self.write.close()).await;
-        drop(self.place);
+        drop(self.permit);
         let held_by_background = progress.end.is_some() && !progress.streams_ended;
         let end = match progress.end {
             Some(end) => end,

@@ -1,11 +1,23 @@
 //! What to do about a refusal, as sentences with commands that can be pasted.
 
-use super::HostKeyPolicy;
 use super::known_hosts::Entry;
-use super::verdict::Obstacle;
+use super::policy::HostKeyPolicy;
+use super::refusal::FileLine;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
+
+/// Why an unknown key cannot be recorded.
+#[derive(Debug, Clone)]
+pub(super) enum Obstacle<'a> {
+    /// S5: a line for this host is damaged, for this reason. A damaged line may hold the key, so the key does not
+    /// count as unknown.
+    Damaged(&'a FileLine, &'static str),
+    /// UserKnownHostsFile names no file.
+    NoFile,
+    /// S4: a CA covers the host, so a bare key is not trusted on first sight.
+    Authority(&'a FileLine),
+}
 
 impl fmt::Display for Obstacle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,9 @@ use super::key_text::{self, KeyText};
 use super::line::{self, Marker};
 use super::name::LookupNames;
 use super::pattern::{self, NameMatch};
-use super::{HostKeyPolicy, HostKeyRefusal, Place, revoked};
+use super::policy::HostKeyPolicy;
+use super::refusal::{FileLine, HostKeyRefusal};
+use super::revoked;
 use russh::keys::Algorithm;
 use russh::keys::ssh_key::public::KeyData;
 use std::path::Path;
@@ -21,7 +23,7 @@ pub struct KnownHosts {
     /// The lines that concern the host, in the order of reading.
     pub(super) entries: Vec<Entry>,
     /// The keys of the RevokedHostKeys lists.
-    pub(super) revoked: Vec<(Place, KeyData)>,
+    pub(super) revoked: Vec<(FileLine, KeyData)>,
     /// The file that new keys are added to: the user's first, unless that is the null device.
     pub(super) target: Option<Arc<Path>>,
 }
@@ -30,7 +32,7 @@ pub struct KnownHosts {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) place: FileLine,
     /// Which of the names it stands for.
     pub(super) scope: Scope,
     /// What it says.
@@ -115,7 +117,7 @@ impl KnownHosts {
     }
 
     /// The keys of `@cert-authority` lines, for either name.
-    pub(super) fn authorities(&self) -> impl Iterator<Item = (&Place, &KeyData)> {
+    pub(super) fn authorities(&self) -> impl Iterator<Item = (&FileLine, &KeyData)> {
         self.entries
             .iter()
             .filter_map(|entry| match &entry.statement {
@@ -125,7 +127,7 @@ impl KnownHosts {
     }
 
     /// The first line for this host, or perhaps for it, that cannot be parsed.
-    pub(super) fn damaged(&self) -> Option<(&Place, &'static str)> {
+    pub(super) fn damaged(&self) -> Option<(&FileLine, &'static str)> {
         self.entries.iter().find_map(|entry| match entry.statement {
             Statement::Damaged(reason) => Some((&entry.place, reason)),
             _ => None,
@@ -147,7 +149,7 @@ fn read_entries(path: &Path, names: &LookupNames, entries: &mut Vec<Entry>) -> s
             return;
         };
         entries.push(Entry {
-            place: Place::new(Arc::clone(&path), number),
+            place: FileLine::new(Arc::clone(&path), number),
             scope,
             statement: statement(scope, line.marker, line.key),
             shared: !pattern::is_only(line.names, &names.exact),

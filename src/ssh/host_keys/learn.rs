@@ -1,8 +1,11 @@
 //! Recording a new key: one line, added whole, under a lock, after looking once more.
 
 use super::file;
+use super::known_hosts::KnownHosts;
 use super::pattern;
-use super::{HostKeyRefusal, KnownHosts, Source, StrictHostKeyChecking, Verdict};
+use super::policy::StrictHostKeyChecking;
+use super::refusal::HostKeyRefusal;
+use super::verdict::{Source, Verdict};
 use crate::limits::{KNOWN_HOSTS_LOCK_POLL, KNOWN_HOSTS_LOCK_TIMEOUT, KNOWN_HOSTS_MAX_BYTES};
 use russh::keys::PublicKey;
 use rustix::fs::OFlags;

@@ -25,6 +25,7 @@ mod line;
 mod name;
 mod order;
 mod pattern;
+mod policy;
 mod refusal;
 mod revoked;
 mod survey;
@@ -32,78 +33,10 @@ mod survey;
 mod tests;
 mod verdict;
 
-use std::path::{Path, PathBuf};
-
 pub use known_hosts::KnownHosts;
 pub use order::order_host_key_algorithms;
-pub use refusal::{HostKeyRefusal, Place, PresentedKey, RefusalKind};
+pub use policy::{HostKeyPolicy, StrictHostKeyChecking};
+pub use refusal::{FileLine, HostKeyRefusal, PresentedKey, RefusalKind};
 pub use survey::{DamagedLine, Survey, survey};
 pub(crate) use verdict::NOT_RECORDED;
 pub use verdict::{Source, Verdict};
-
-/// What to do with a key that is recorded nowhere (StrictHostKeyChecking).
-///
-/// A changed or revoked key is refused under every one of them (S1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StrictHostKeyChecking {
-    /// Refuse it.
-    Yes,
-    /// Refuse it: there is nobody to ask, and no tool argument approves a key.
-    Ask,
-    /// Record it, if nothing speaks against that.
-    AcceptNew,
-    /// Accept it, and record it if that is possible.
-    No,
-}
-
-/// Everything besides the key itself that a verdict depends on.
-///
-/// Paths are used as they are: whoever makes a policy has expanded `~` and tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKeyPolicy {
-    /// The name that is dialled (HostName), in any case; an address as OpenSSH writes it.
-    pub host: String,
-    /// The port that is dialled.
-    pub port: u16,
-    /// HostKeyAlias: replaces the name, and the port is then ignored.
-    pub alias: Option<String>,
-    /// UserKnownHostsFile: the first one is added to. A first one called `none` stands for no file at all.
-    pub user_files: Vec<PathBuf>,
-    /// GlobalKnownHostsFile: read only.
-    pub global_files: Vec<PathBuf>,
-    /// RevokedHostKeys: lists of keys, each of which must be readable. A first one called `none` stands
-    /// for no file at all.
-    pub revoked_files: Vec<PathBuf>,
-    /// StrictHostKeyChecking.
-    pub strict: StrictHostKeyChecking,
-    /// HashKnownHosts: names are recorded as salted hashes.
-    pub hash_known_hosts: bool,
-    /// RequiredRSASize: smaller RSA keys are refused.
-    pub required_rsa_bits: u32,
-}
-
-impl HostKeyPolicy {
-    /// The user's known_hosts files, `none` taken at its word.
-    fn user_files(&self) -> &[PathBuf] {
-        unless_none(&self.user_files)
-    }
-
-    /// Every known_hosts file, in the order in which they are read.
-    fn known_hosts_files(&self) -> impl Iterator<Item = &Path> {
-        let global = unless_none(&self.global_files);
-        self.user_files().iter().chain(global).map(PathBuf::as_path)
-    }
-
-    /// The lists of revoked keys, `none` taken at its word.
-    fn revoked_files(&self) -> &[PathBuf] {
-        unless_none(&self.revoked_files)
-    }
-}
-
-/// `none` stands for an empty list, in any case and in the first place only (ssh_config(5)).
-fn unless_none(files: &[PathBuf]) -> &[PathBuf] {
-    match files.first() {
-        Some(first) if first.as_os_str().eq_ignore_ascii_case("none") => &[],
-        _ => files,
-    }
-}

@@ -1,6 +1,7 @@
 //! The names under which a host's keys are recorded.
 
-use super::{HostKeyPolicy, HostKeyRefusal};
+use super::policy::HostKeyPolicy;
+use super::refusal::HostKeyRefusal;
 use crate::limits::HOST_KEY_NAME_MAX_BYTES;
 use std::net::Ipv6Addr;
 

@@ -11,21 +11,21 @@ use std::sync::Arc;
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FileLine {
     /// The file, as it is named in the configuration.
     pub path: Arc<Path>,
     /// The line, counted from 1.
     pub line: usize,
 }
 
-impl Place {
+impl FileLine {
     /// Names a line.
     pub(super) fn new(path: Arc<Path>, line: usize) -> Self {
         Self { path, line }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.path.display(), self.line)
     }
@@ -83,7 +83,7 @@ pub enum HostKeyRefusal {
         /// Type and fingerprint of the recorded key.
         recorded: String,
         /// Where that one is recorded.
-        place: Place,
+        place: FileLine,
         /// What to do.
         advice: String,
     },
@@ -97,7 +97,7 @@ pub enum HostKeyRefusal {
         /// What the host showed.
         key: Box<PresentedKey>,
         /// The line that revokes it.
-        place: Place,
+        place: FileLine,
     },
     /// An RSA key that is too short to prove anything.
     #[error(

@@ -2,7 +2,7 @@
 
 use super::file::{self, Opened};
 use super::key_text;
-use super::{HostKeyRefusal, Place};
+use super::refusal::{FileLine, HostKeyRefusal};
 use russh::keys::ssh_key::public::KeyData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const KRL_MAGIC: &[u8] = b"SSHKRL\n";
 
 /// Reads every list. A list that is missing or cannot be read in full refuses every key, as in OpenSSH:
 /// the missing part may be what revokes this one.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<(Place, KeyData)>, HostKeyRefusal> {
+pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<(FileLine, KeyData)>, HostKeyRefusal> {
     let mut keys = Vec::new();
     for path in paths {
         read(path, &mut keys)?;
@@ -21,7 +21,7 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<(Place, KeyData)>, HostKeyRe
 }
 
 /// Adds the keys of one list.
-fn read(path: &Path, keys: &mut Vec<(Place, KeyData)>) -> Result<(), HostKeyRefusal> {
+fn read(path: &Path, keys: &mut Vec<(FileLine, KeyData)>) -> Result<(), HostKeyRefusal> {
     let unusable = |reason: String| HostKeyRefusal::revoked_list(path, reason);
     let file = match file::open(path).map_err(|error| unusable(error.to_string()))? {
         Opened::File(file) => file,
@@ -38,7 +38,7 @@ fn read(path: &Path, keys: &mut Vec<(Place, KeyData)>) -> Result<(), HostKeyRefu
                 return;
             }
         };
-        keys.push((Place::new(Arc::clone(&shared), number), parsed));
+        keys.push((FileLine::new(Arc::clone(&shared), number), parsed));
     })
     .map_err(|error| unusable(error.to_string()))?;
     problem.map_or(Ok(()), |reason| Err(unusable(reason)))

@@ -1,9 +1,10 @@
 //! The verdict on a key, a pure function of what is recorded.
 
-use super::known_hosts::{Entry, Scope, Statement};
-use super::{
-    HostKeyRefusal, KnownHosts, Place, PresentedKey, StrictHostKeyChecking, advice, key_text,
-};
+use super::advice::{self, Obstacle};
+use super::key_text;
+use super::known_hosts::{Entry, KnownHosts, Scope, Statement};
+use super::policy::StrictHostKeyChecking;
+use super::refusal::{FileLine, HostKeyRefusal, PresentedKey};
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 use std::fmt;
@@ -32,7 +33,7 @@ pub(crate) const NOT_RECORDED: &str = "not recorded";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// It is recorded in this line.
-    Recorded(Place),
+    Recorded(FileLine),
     /// It was recorded just now, in this file.
     Added(Arc<Path>),
     /// StrictHostKeyChecking is `no`. The key was not recorded, for this reason.
@@ -47,17 +48,6 @@ impl fmt::Display for Source {
             Self::NotRecorded(_) => f.write_str(NOT_RECORDED),
         }
     }
-}
-
-/// What keeps an unknown key from being recorded.
-#[derive(Debug, Clone)]
-pub(super) enum Obstacle<'a> {
-    /// S5: a line for this host is damaged, for this reason. Corruption is not absence.
-    Damaged(&'a Place, &'static str),
-    /// There is no file to add to.
-    NoFile,
-    /// S4: a CA covers the host, so that a bare key is not to be trusted on first sight.
-    Authority(&'a Place),
 }
 
 impl KnownHosts {

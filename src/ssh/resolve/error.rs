@@ -1,8 +1,8 @@
 //! Why a host could not be resolved.
 
 use crate::error::ErrorCode;
-use crate::ssh::resolve::UnsupportedOption;
 use crate::ssh::target::TargetError;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,5 +108,22 @@ impl ResolveError {
             Self::Failed { message, .. } => message.contains("Could not resolve hostname"),
             _ => false,
         }
+    }
+}
+
+/// An option that cannot be honoured and may not be ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedOption {
+    /// The option, as ssh_config(5) spells it.
+    pub option: &'static str,
+    /// The value of the option, in quotes.
+    pub value: String,
+    /// The reason, and the next step for the user.
+    pub why: &'static str,
+}
+
+impl fmt::Display for UnsupportedOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.option, self.value, self.why)
     }
 }

@@ -26,9 +26,8 @@ mod run;
 mod settings;
 mod values;
 
-pub use error::ResolveError;
+pub use error::{ResolveError, UnsupportedOption};
 pub use host::{AddressFamily, AlgorithmList, IdentityAgent, RekeyLimit, ResolvedHost};
-pub use options::UnsupportedOption;
 
 use crate::limits::{RESOLVE_TIMEOUT, TARGET_MAX_BYTES};
 use crate::ssh::target::{Target, TargetError, TargetPart, check_port, check_username};

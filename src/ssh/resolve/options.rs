@@ -5,26 +5,9 @@
 //! absence a user would miss leaves a note.
 
 use crate::ssh::peer_text::in_quotes;
+use crate::ssh::resolve::error::UnsupportedOption;
 use crate::ssh::resolve::settings::Settings;
 use Treatment::{Followed, Ignored, Noted, Refused};
-use std::fmt;
-
-/// An option that cannot be honoured and may not be ignored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsupportedOption {
-    /// The option, as ssh_config(5) spells it.
-    pub option: &'static str,
-    /// Its value, quoted.
-    pub value: String,
-    /// Why it cannot be honoured, and what to do.
-    pub why: &'static str,
-}
-
-impl fmt::Display for UnsupportedOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.option, self.value, self.why)
-    }
-}
 
 /// What becomes of an option. The text is the reason.
 #[derive(Debug, Clone, Copy)]

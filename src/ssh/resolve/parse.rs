@@ -3,9 +3,10 @@
 
 use crate::limits::{KEEPALIVE_COUNT, RSA_MIN_BITS};
 use crate::ssh::peer_text::in_quotes;
+use crate::ssh::resolve::error::UnsupportedOption;
 use crate::ssh::resolve::expand::{Expansion, tilde_path};
 use crate::ssh::resolve::host::{AlgorithmList, IdentityAgent, ResolvedHost};
-use crate::ssh::resolve::options::{UnsupportedOption, judge};
+use crate::ssh::resolve::options::judge;
 use crate::ssh::resolve::settings::{Settings, bad_value};
 use crate::ssh::resolve::{ResolveError, ResolveRequest, values};
 use crate::ssh::target::check_host;

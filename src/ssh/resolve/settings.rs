@@ -1,7 +1,7 @@
 //! The output of `ssh -G` as keywords and values, before any of it has a meaning.
 
 use crate::ssh::peer_text::in_quotes;
-use crate::ssh::resolve::ResolveError;
+use crate::ssh::resolve::error::ResolveError;
 use std::fmt::Write as _;
 use std::str::FromStr;
 

@@ -58,7 +58,7 @@ impl Sftp {
         let (queue, queued) = mpsc::channel(limits::SFTP_REQUESTS_MAX);
         let (read, write) = lease.channel.split();
         tokio::spawn(write_all(write, queued, Arc::clone(&in_flight)));
-        let held = (running, lease.place);
+        let held = (running, lease.permit);
         tokio::spawn(read_all(
             read,
             Arc::clone(&in_flight),

@@ -13,7 +13,7 @@ use super::error::SftpError;
 use super::in_flight::{InFlight, Outgoing, SLOW_FACTOR};
 use super::parse::Parser;
 use crate::limits;
-use crate::ssh::channel::{Channels, Place};
+use crate::ssh::channel::{ChannelPermit, Channels};
 use crate::ssh::connection::Running;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::helper::is_end;
@@ -64,7 +64,7 @@ pub(super) async fn read_all(
     mut read: ChannelReadHalf,
     in_flight: Arc<InFlight>,
     channels: Arc<Channels>,
-    held: (Running, Place),
+    held: (Running, ChannelPermit),
 ) {
     // Also when this task panics or is aborted, callers get an error.
     let fails = FailsAtEnd(Arc::clone(&in_flight));
@@ -99,7 +99,7 @@ pub(super) async fn read_all(
     drop(fails);
     // The place becomes free when the server closes its side, which happens when its process has exited. A process
     // that writes to a slow disk may take long.
-    let (running, place) = held;
+    let (running, permit) = held;
     let closing = async {
         while let Some(message) = read.wait().await {
             has_exited |= is_end(&message);
@@ -109,7 +109,7 @@ pub(super) async fn read_all(
     if has_exited {
         running.seen_to_end();
     }
-    drop(place);
+    drop(permit);
 }
 
 /// Fails the channel on drop, unless the channel has failed before.

@@ -14,7 +14,7 @@ use russh::{ChannelReadHalf, ChannelWriteHalf};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-use super::channel::{ChannelError, Channels, Place, ready};
+use super::channel::{ChannelError, ChannelPermit, Channels, ready};
 use super::connection::Running;
 use super::ending::shell_command::Spared;
 use super::ending::{KillReport, process_group};
@@ -68,7 +68,7 @@ pub(crate) struct Shell {
     id: u64,
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
-    place: Place,
+    permit: ChannelPermit,
     progress: ChannelProgress,
     reader: FrameReader,
     dialect: Dialect,
@@ -132,7 +132,7 @@ impl Shell {
             running: started.running,
             read: started.read,
             write: started.write,
-            place: started.place,
+            permit: started.permit,
             progress: ChannelProgress::new(channels.round_trip()),
             reader: FrameReader::default(),
             // Until it has said what it is.
@@ -317,7 +317,7 @@ impl Shell {
         }
         drop(self.read);
         let _ = timeout(limits::SEND_TIMEOUT, self.write.close()).await;
-        drop(self.place);
+        drop(self.permit);
     }
 
     /// Waits until the host has told the shell's end, or its channel has.

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use proptest::prelude::*;
 
 use super::*;
+use crate::output::Piece;
 
 /// Every byte that was written, in order of arrival.
 type Model = Vec<(Stream, u8)>;
