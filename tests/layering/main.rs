@@ -42,12 +42,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
     &["src/demo/connection.rs", "src/demo/server.rs"],
     // To be taken apart.
     &[
-        "src/actors/session/jobs.rs",
-        "src/actors/session/shell.rs",
-        "src/actors/session/transfers.rs",
-        "src/actors/session/work.rs",
-    ],
-    &[
         "src/ssh/host_keys/advice.rs",
         "src/ssh/host_keys/verdict.rs",
     ],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorId, ActorRef};
 
+use super::job_entry::JobEntry;
 use super::live_link::LiveLink;
 use super::message::JobNotFound;
 use super::queued::{Call, QueuedCall};
@@ -17,19 +18,6 @@ use crate::actors::job::transfer_work::TransferResources;
 use crate::actors::job::work::JobWork;
 use crate::actors::report::JobStatus;
 use crate::limits;
-
-/// A running job as its session knows it.
-#[derive(Debug)]
-pub(super) struct JobEntry {
-    pub(super) actor: ActorRef<JobMessage>,
-    pub(super) record: Arc<JobRecord>,
-}
-
-impl JobEntry {
-    fn is_transfer(&self) -> bool {
-        self.record.transfer().is_some()
-    }
-}
 
 impl Work {
     /// Starts as many waiting commands as may run.

@@ -24,7 +24,7 @@ pub(crate) enum SessionMessage {
     /// Connect to this target, or confirm the connection.
     Connect {
         /// Target, parameters and secrets.
-        request: ConnectRequest,
+        request: Box<ConnectRequest>,
         /// Set when the session has taken the call in.
         taken: Arc<AtomicBool>,
         /// Answered when the dial is over.

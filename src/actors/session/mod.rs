@@ -9,6 +9,7 @@ pub(crate) mod connection_state;
 mod dial_task;
 mod effects;
 mod hang_up;
+mod job_entry;
 mod jobs;
 mod live_link;
 pub(crate) mod message;
@@ -16,6 +17,7 @@ mod queue;
 pub(crate) mod queued;
 mod session_state;
 mod shell;
+mod shell_slot;
 mod work;
 
 use std::sync::atomic::Ordering;
@@ -59,7 +61,7 @@ impl Actor for SessionActor {
                 reply,
             } => {
                 taken.store(true, Ordering::SeqCst);
-                state.advance(connect(request, reply)).await;
+                state.advance(connect(*request, reply)).await;
             }
             SessionMessage::Reconnect { reply } => {
                 state.advance(Event::Reconnect { caller: reply }).await;

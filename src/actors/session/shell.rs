@@ -1,11 +1,10 @@
-//! The session's shell: the queue for the shell, and the shell actor of the current link.
+//! The work of a session in its shell: the turn of the next command, and the shell actor of the current link.
 
 use std::sync::Arc;
 
 use ractor::{Actor, ActorRef, ActorStatus};
 
 use super::live_link::LiveLink;
-use super::queue::Queue;
 use super::queued::QueuedCall;
 use super::work::Work;
 use crate::actors::error::SessionError;
@@ -13,43 +12,7 @@ use crate::actors::job::command::CommandWork;
 use crate::actors::job::record::JobRecord;
 use crate::actors::shell::{ShellActor, ShellArguments, ShellMessage};
 use crate::limits;
-use crate::ssh::shell::ShellCarryOver;
 use crate::text::visible_line;
-
-/// The shell of a session, and the commands that wait for it.
-pub(super) struct ShellSlot {
-    /// Calls that wait for their turn.
-    pub(super) queue: Queue<CommandWork>,
-    /// The shell actor, and the generation of its link.
-    current: Option<(ActorRef<ShellMessage>, u64)>,
-    /// State that the next shell continues with.
-    pub(super) memory: Arc<ShellCarryOver>,
-}
-
-impl Default for ShellSlot {
-    fn default() -> Self {
-        Self {
-            queue: Queue::with_capacity(limits::JOBS_QUEUED_MAX),
-            current: None,
-            memory: Arc::default(),
-        }
-    }
-}
-
-impl ShellSlot {
-    /// Ends the shell and forgets its state.
-    pub(super) fn forget(&mut self) {
-        self.end();
-        self.memory = Arc::default();
-    }
-
-    /// Ends the shell. A command that runs there ends with an outcome that says so.
-    pub(super) fn end(&mut self) {
-        if let Some((actor, _)) = self.current.take() {
-            actor.stop(None);
-        }
-    }
-}
 
 impl Work {
     /// The command that runs in the shell.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use tokio::time::sleep_until;
 
-use super::jobs::JobEntry;
+use super::job_entry::JobEntry;
 use super::live_link::LiveLink;
 use super::message::SessionMessage;
 use super::queue::{Admitted, Queue, Ticket, Tickets};
 use super::queued::{Call, QueuedCall};
-use super::shell::ShellSlot;
+use super::shell_slot::ShellSlot;
 use crate::actors::error::SessionError;
 use crate::actors::job::command::{CommandWork, RunIn};
 use crate::actors::job::record::JobRecord;

@@ -53,7 +53,7 @@ impl SupervisorHandle {
     ) -> Result<ConnectReport, SessionError> {
         let name = &request.name;
         let message = |reply, taken| SessionMessage::Connect {
-            request: request.clone(),
+            request: Box::new(request.clone()),
             taken,
             reply,
         };
