@@ -137,7 +137,7 @@ impl fmt::Debug for DemoServer {
 }
 
 impl DemoServer {
-    /// A server that runs its commands with `runner`. Connections are passed to [`Self::serve`] or accepted by
+    /// A server that runs its commands with `runner`. Connections are passed to [`Self::serve_stream`] or accepted by
     /// [`Self::listen`].
     pub fn new(options: ServerOptions, runner: Arc<dyn CommandRunner>) -> Self {
         let shared = Shared {

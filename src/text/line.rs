@@ -6,7 +6,7 @@ use super::unicode::is_rewritten;
 /// Makes text from a host fit for a line of this program's text: visible, newline, carriage return and tab written as
 /// `\n`, `\r` and `\t`, and at most `max_chars` characters, the last of which is `…` where more was cut off.
 ///
-/// Text that comes as bytes goes through [`visible`] first.
+/// Text that comes as bytes goes through [`visible()`](super::visible()) first.
 pub fn visible_line(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     let mut chars = 0;

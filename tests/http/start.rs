@@ -26,7 +26,10 @@ async fn a_port_that_is_taken_is_an_error_and_never_another_port() {
     let (status, stderr) = second.refused().await;
     assert_eq!(status.code(), Some(1));
     assert!(stderr.contains(daemon.address()), "{stderr}");
-    assert!(stderr.contains("another program has this port"), "{stderr}");
+    assert!(
+        stderr.contains("another program uses this port"),
+        "{stderr}"
+    );
     assert!(!stderr.contains("listening on"), "{stderr}");
 }
 
