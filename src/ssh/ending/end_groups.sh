@@ -7,6 +7,8 @@
 #   TOKEN gone SIGNAL    no process of the groups is alive after this signal
 #   TOKEN left           processes are alive after KILL
 #
+# kill gets its signal in the short form: after -s, dash needs -- before a negative number and busybox refuses it.
+#
 # No single quote, backslash or exclamation mark, as before.
 
 # Everything without quotes is a number, a name of a signal, or the list t of numbers that shall be split.
@@ -33,8 +35,8 @@ l() {
 # A child that was just forked leads its group a moment later.
 for g in $t; do
     w=0
-    while kill -s 0 ${g#-} 2>/dev/null; do
-        kill -s 0 -- $g 2>/dev/null && break
+    while kill -0 ${g#-} 2>/dev/null; do
+        kill -0 $g 2>/dev/null && break
         w=$((w+1))
         [ $w -gt 40 ] && break
         sleep 0.05 2>/dev/null || sleep 1
@@ -42,16 +44,16 @@ for g in $t; do
 done
 
 if [ -n "$4" ]; then
-    kill -s $4 -- $t && echo "$0 sent"
+    kill -$4 $t && echo "$0 sent"
     exit
 fi
 
 for s in INT TERM KILL; do
-    kill -s $s -- $t 2>/dev/null
+    kill -$s $t 2>/dev/null
     w=0
     while [ $w -lt $3 ]; do
         a=
-        for g in $t; do kill -s 0 -- $g 2>/dev/null && a=1; done
+        for g in $t; do kill -0 $g 2>/dev/null && a=1; done
         if [ -z "$a" ]; then
             echo "$0 gone $s"
             exit

@@ -1,0 +1,12 @@
+//! The scripts that run on hosts, each in dash, bash and busybox ash with real processes.
+//!
+//! `sources`: shellcheck, syntax and quoting of every `.sh` file. `groups`: process groups are found and ended.
+//! `shell_command`: the command of a persistent shell. `run_in`: directory and variables. `framing`: a shell is started
+//! and writes the ends of frames.
+
+mod framing;
+mod groups;
+mod run_in;
+mod shell_command;
+mod shells;
+mod sources;
