@@ -9,7 +9,7 @@
 //! `main → server → tools → actors → ssh, store`; [`error`], [`limits`], [`text`], [`metrics`],
 //! [`output`], [`policy`] and [`terminal_report`] are leaves.
 //!
-//! ARCHITECTURE.md has the map and the invariants; `tests/layering.rs` enforces the direction.
+//! ARCHITECTURE.md has the map and the invariants; `tests/layering` checks the direction.
 
 pub mod actors;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Starting does nothing but start; and the command line.
+//! Startup has no side effects; and the command line.
 
 use std::path::Path;
 use std::process::Output;
@@ -13,7 +13,7 @@ use testkit::client::Client;
 use testkit::processes::descendants;
 use testkit::{bounded, host::Host};
 
-/// Every option with its variable, as the README has them.
+/// Every option with its variable, as in the table of docs/daemon.md.
 const OPTIONS: [(&str, &str); 7] = [
     ("--local-root", "MCP_SSH_LOCAL_ROOT"),
     ("--ssh-config", "MCP_SSH_CONFIG"),
