@@ -40,16 +40,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
     // The embedded server starts its connections, and a connection reads the options of the server: two halves of one
     // subject, which only the demo and the tests use.
     &["src/demo/connection.rs", "src/demo/server.rs"],
-    // To be taken apart.
-    &[
-        "src/ssh/host_keys/advice.rs",
-        "src/ssh/host_keys/verdict.rs",
-    ],
-    &[
-        "src/ssh/resolve/error.rs",
-        "src/ssh/resolve/options.rs",
-        "src/ssh/resolve/settings.rs",
-    ],
 ];
 
 /// Every file of Rust below these directories, with its path from the root of the repository.
