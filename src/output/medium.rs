@@ -1,13 +1,13 @@
-//! Where the bytes of a spool lie: in memory, or in an unlinked temporary file.
+//! Storage of a spool's bytes: memory, or an unlinked temporary file.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Which bytes are kept, and at which position of the medium each of them lies.
+/// Maps offsets of the sequence to positions in the medium.
 ///
-/// The first half of the room holds the first bytes for good; the second half is a ring of the newest ones.
+/// The first half of the room holds the first bytes for good; the second half is a ring of the newest bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     /// Bytes of the first part, and of the ring.
@@ -30,7 +30,7 @@ impl Layout {
         2 * self.half
     }
 
-    /// Where the byte at `offset` of the sequence lies.
+    /// Position of the byte at `offset` of the sequence.
     pub(super) fn position(self, offset: u64) -> u64 {
         if offset < self.half {
             offset
@@ -39,12 +39,12 @@ impl Layout {
         }
     }
 
-    /// Where the order bits of the segment at `start` lie: in an area of their own behind the bytes.
+    /// Position of the order bits of the segment at `start`: in a separate area behind the bytes.
     pub(super) fn order_position(self, start: u64) -> u64 {
         self.kept() + self.position(start) / 8
     }
 
-    /// Up to which offset the ring has been overwritten once the sequence is `len` long.
+    /// The offset up to which the ring is overwritten when the sequence has `len` bytes.
     pub(super) fn dropped_to(self, len: u64) -> u64 {
         if len > self.kept() {
             len - self.half
@@ -58,7 +58,7 @@ impl Layout {
 pub(super) enum Medium {
     /// In memory.
     Memory(Memory),
-    /// In a temporary file that has no name: it is gone with its descriptor, also after a crash.
+    /// In a temporary file without a name, which disappears with its descriptor, also after a crash.
     File(File),
 }
 
@@ -66,7 +66,7 @@ pub(super) enum Medium {
 pub(super) struct Memory {
     /// The bytes.
     bytes: Vec<u8>,
-    /// What the capacity may grow to.
+    /// Maximum of the capacity, in bytes.
     limit: usize,
 }
 

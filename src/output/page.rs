@@ -13,14 +13,14 @@ use crate::limits;
 pub struct Page {
     /// The bytes and gaps; two neighbours are never of the same kind.
     pub pieces: Vec<Piece>,
-    /// Where the next page starts.
+    /// Offset at which the next page starts.
     pub next_offset: u64,
-    /// Bytes behind this page that were written so far, kept or not.
+    /// Bytes written behind this page so far, kept or not.
     pub remaining: u64,
 }
 
 impl Page {
-    /// The bytes of all runs, one behind the other.
+    /// The bytes of all runs, concatenated.
     pub fn bytes(&self) -> Vec<u8> {
         let runs = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Run { bytes, .. } => Some(bytes.as_slice()),
@@ -42,7 +42,7 @@ pub enum Piece {
     },
     /// Bytes that were dropped to keep the limits, or that cannot be read back from the temporary file.
     Gap {
-        /// Where they were, counted like the offset that was read from.
+        /// Offset of the first missing byte, counted like the offset of the read.
         offset: u64,
         /// How many.
         bytes: u64,
@@ -55,9 +55,9 @@ struct Reader {
     stream: Option<Stream>,
     /// How far the page reaches, counted in that stream.
     cursor: u64,
-    /// Bytes that it may still take.
+    /// Bytes that the page may still take.
     left: u64,
-    /// What it holds.
+    /// Content of the page so far.
     pieces: Vec<Piece>,
 }
 
@@ -72,13 +72,14 @@ struct Window {
 }
 
 impl Output {
-    /// Up to `max_bytes` bytes from `offset` on, counted in `stream` or, without one, in both in order of arrival.
+    /// Up to `max_bytes` bytes from `offset` on, counted in `stream` or, without a stream, in both in order of
+    /// arrival.
     ///
-    /// A gap on the way stands between the bytes before and behind it and takes nothing of `max_bytes`. A page
-    /// of both streams may end early, at [`limits::OUTPUT_PAGE_PIECES_MAX`] pieces. An offset behind the end is
-    /// taken for the end. With `max_bytes` above zero, every page goes on by a byte at least until the end.
+    /// A gap stands between its neighbours and counts nothing against `max_bytes`. A page of both streams may end
+    /// early, at [`limits::OUTPUT_PAGE_PIECES_MAX`] pieces. An offset behind the end means the end. With
+    /// `max_bytes` above zero, every page advances by a byte at least, until the end.
     ///
-    /// A page ends at a byte, which may be inside a character: who shows it as text cuts it with
+    /// A page may end inside a character: code that shows a page as text cuts the page with
     /// `tools::render::character_boundary`.
     pub fn read(&self, stream: Option<Stream>, offset: u64, max_bytes: usize) -> Page {
         let len = self.len(stream);
@@ -94,7 +95,7 @@ impl Output {
             if reader.is_full() {
                 break;
             }
-            // What cannot be read becomes part of the gap before the next segment, or at the end.
+            // An unreadable segment becomes part of the gap before the next segment, or at the end.
             let _ = self.read_segment(segment, &mut reader);
         }
         reader.skip_to(len);
@@ -105,7 +106,7 @@ impl Output {
         }
     }
 
-    /// Takes from one segment what the reader still wants.
+    /// Takes the bytes of a segment that the page still needs.
     fn read_segment(&self, segment: &Segment, reader: &mut Reader) -> io::Result<()> {
         let offset = self.kept_from(segment, reader.stream)?;
         if offset == segment.end_in(reader.stream) {

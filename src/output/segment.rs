@@ -1,8 +1,8 @@
-//! One stretch of a spool: which of its bytes belong to which stream.
+//! A stretch of a spool, and the stream of each of its bytes.
 //!
-//! The bytes of both streams lie in one sequence, in order of arrival. A list of runs would grow with every
-//! change of stream, up to one entry for each byte; one bit for each byte is never more than an eighth of the
-//! bytes, and a stretch that only one stream has written to needs none at all.
+//! The bytes of both streams lie in a common sequence, in order of arrival. A list of runs would grow with every
+//! change of stream, up to an entry for each byte; a bit for each byte costs an eighth of the bytes at most, and
+//! a stretch of a single stream needs no bits.
 
 use std::borrow::Cow;
 
@@ -11,19 +11,19 @@ use super::stream::Stream;
 /// A stretch of the sequence, at most one grain long, that does not cross a multiple of the grain.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Where it starts in the sequence of both streams.
+    /// Start in the sequence of both streams.
     pub(super) start: u64,
-    /// Bytes of both streams in it.
+    /// Bytes of both streams in the segment.
     pub(super) len: u64,
-    /// Bytes of stdout before it.
+    /// Bytes of stdout before the segment.
     stdout_before: u64,
-    /// Bytes of stdout in it.
+    /// Bytes of stdout in the segment.
     stdout_len: u64,
-    /// Which stream each byte belongs to.
+    /// The stream of each byte.
     pub(super) order: Order,
 }
 
-/// Which stream each byte of a segment belongs to.
+/// The stream of each byte of a segment.
 #[derive(Debug)]
 pub(super) enum Order {
     /// All bytes are of one stream.
@@ -46,12 +46,12 @@ impl Segment {
         }
     }
 
-    /// Where it ends in the sequence of both streams.
+    /// End in the sequence of both streams.
     pub(super) fn end(&self) -> u64 {
         self.start + self.len
     }
 
-    /// Where it starts, counted in `stream`.
+    /// Start, counted in `stream`.
     pub(super) fn start_in(&self, stream: Option<Stream>) -> u64 {
         match stream {
             None => self.start,
@@ -60,7 +60,7 @@ impl Segment {
         }
     }
 
-    /// Where it ends, counted in `stream`.
+    /// End, counted in `stream`.
     pub(super) fn end_in(&self, stream: Option<Stream>) -> u64 {
         let inside = match stream {
             None => self.len,
@@ -70,7 +70,7 @@ impl Segment {
         self.start_in(stream) + inside
     }
 
-    /// Takes note of `count` more bytes of `stream` at its end.
+    /// Records `count` more bytes of `stream` at the end.
     pub(super) fn extend(&mut self, stream: Stream, count: u64) {
         match &mut self.order {
             Order::One(only) if *only == stream => {}
@@ -91,7 +91,7 @@ impl Segment {
     }
 }
 
-/// The order of a segment, at hand for reading.
+/// The order of a segment, readable.
 #[derive(Debug)]
 pub(super) enum OrderView<'a> {
     /// All bytes are of one stream.
@@ -101,7 +101,7 @@ pub(super) enum OrderView<'a> {
 }
 
 impl OrderView<'_> {
-    /// The stream of the byte at `at` and where the run of that stream ends, at most `end`; both count from
+    /// The stream of the byte at `at` and the end of that stream's run, at most `end`; both positions count from
     /// the start of the segment.
     pub(super) fn run(&self, at: u64, end: u64) -> (Stream, u64) {
         match self {
@@ -110,7 +110,7 @@ impl OrderView<'_> {
         }
     }
 
-    /// How many of the first `end` bytes belong to `stream`.
+    /// Number of the first `end` bytes that belong to `stream`.
     pub(super) fn count(&self, stream: Option<Stream>, end: u64) -> u64 {
         let (mut at, mut count) = (0, 0);
         while at < end {

@@ -12,17 +12,17 @@ use super::segment::{Order, OrderView, Segment};
 use super::stream::Stream;
 use crate::limits;
 
-/// Bytes of a segment: the unit in which the order of the streams is kept.
+/// Bytes of a segment: the unit that stores the order of the streams.
 const GRAIN_BYTES: u64 = 64 * 1024;
 
-/// How much of an output is kept and where.
+/// Limits of an output in memory and in all.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputLimits {
     /// Bytes held in memory before all of them move to a temporary file.
     pub memory_bytes: u64,
     /// Bytes kept at all; rounded up to an even number of grains.
     pub kept_bytes: u64,
-    /// Bytes of a segment; a smaller one makes the edges cheap to reach in tests.
+    /// Bytes of a segment; tests choose a small segment to reach the edges cheaply.
     pub grain_bytes: u64,
 }
 
@@ -36,7 +36,7 @@ impl Default for OutputLimits {
     }
 }
 
-/// What was counted of one stream.
+/// Counters of a stream.
 #[derive(Debug, Clone, Copy, Default)]
 struct Totals {
     /// Bytes written.
@@ -49,24 +49,24 @@ struct Totals {
 pub struct Output {
     /// Bytes held in memory at most.
     memory_limit: u64,
-    /// Which bytes are kept where.
+    /// Maps offsets to positions in the medium.
     pub(super) layout: Layout,
     /// The bytes.
     pub(super) medium: Medium,
-    /// The stretches that are kept, by offset. What no segment covers is a gap.
+    /// The kept stretches, by offset. Bytes outside every segment are a gap.
     pub(super) segments: Vec<Segment>,
     /// Bytes of the ring before this offset are overwritten.
     dropped_to: u64,
     /// Counters of stdout and of stderr.
     totals: [Totals; 2],
-    /// Makes the temporary file; tests put a failing one here.
+    /// Creates the temporary file; tests replace this with a function that fails.
     open: fn() -> io::Result<File>,
-    /// Why only little is kept.
+    /// Why the temporary file is not used; set when only little is kept.
     degraded: Option<String>,
 }
 
 impl fmt::Debug for Output {
-    /// Counters only: what a command wrote has no place in a log.
+    /// Shows counters only: a command's output has no place in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output")
             .field("stdout", &self.len(Some(Stream::Stdout)))
@@ -85,7 +85,7 @@ impl Default for Output {
 }
 
 impl Output {
-    /// An empty output. Nothing is allocated and no file is made before there is something to keep.
+    /// An empty output. The first byte allocates; no file exists before memory is full.
     pub fn new(limits: OutputLimits) -> Self {
         let memory = Layout::new(limits.memory_bytes, limits.grain_bytes);
         let kept = limits.kept_bytes.max(memory.kept());
@@ -119,7 +119,7 @@ impl Output {
         self.totals[stream as usize].newlines
     }
 
-    /// Bytes of `stream`, or of both, that are not kept any more.
+    /// Bytes of `stream`, or of both, that were dropped.
     pub fn dropped(&self, stream: Option<Stream>) -> u64 {
         let kept = |segment| match self.kept_from(segment, stream) {
             Ok(from) => segment.end_in(stream) - from,
@@ -128,12 +128,12 @@ impl Output {
         self.len(stream) - self.segments.iter().map(kept).sum::<u64>()
     }
 
-    /// Why only the first and the last bytes are kept in memory: the temporary file could not be used.
+    /// Why the temporary file could not be used; then memory keeps only the first and the last bytes.
     pub fn degraded(&self) -> Option<&str> {
         self.degraded.as_deref()
     }
 
-    /// Bytes of memory that this output takes, its file not counted.
+    /// Bytes of memory that this output takes, without its file.
     pub fn memory_bytes(&self) -> usize {
         let order = |segment: &Segment| match &segment.order {
             Order::Mixed(bits) => bits.capacity(),
@@ -177,14 +177,14 @@ impl Output {
         }
     }
 
-    /// Writes the bytes of a chunk, and gives up those that it displaces.
+    /// Writes the bytes of a chunk, and gives up the bytes that the chunk overwrites.
     fn store(&mut self, chunk: &[u8]) -> io::Result<()> {
         let start = self.len(None);
         let end = start + chunk.len() as u64;
         if end > self.memory_limit && self.degraded.is_none() {
             self.move_to_file()?;
         }
-        // Given up before they are overwritten: a write that fails half-way leaves nothing false behind.
+        // Given up before the write: a write that fails half-way must leave no false bytes.
         self.give_up(self.layout.dropped_to(end));
         self.medium.write(self.layout.position(start), chunk)
     }
@@ -200,19 +200,19 @@ impl Output {
         }
     }
 
-    /// Moves what is in memory to a temporary file, unless it is there already.
+    /// Moves the bytes from memory to a temporary file, unless a file holds them already.
     fn move_to_file(&mut self) -> io::Result<()> {
         let Medium::Memory(memory) = &self.medium else {
             return Ok(());
         };
         let mut file = Medium::File((self.open)()?);
-        // Memory holds less than the ring would wrap at, so its positions are those in the file.
+        // Memory is moved before the ring wraps, so positions in memory equal positions in the file.
         file.write(0, memory.bytes())?;
         self.medium = file;
         Ok(())
     }
 
-    /// Moves the orders to the file, when there is one and all segments are full.
+    /// Moves the orders to the file, if a file exists and all segments are full.
     fn store_orders(&mut self) -> io::Result<()> {
         let all_full = self.len(None).is_multiple_of(self.layout.grain);
         if matches!(self.medium, Medium::Memory(_)) || !all_full {
@@ -242,7 +242,7 @@ impl Output {
         }
     }
 
-    /// Gives up the temporary file, which also frees its room, and keeps in memory what fits.
+    /// Gives up the temporary file, which frees its disk space, and keeps in memory as much as fits.
     fn degrade(&mut self, error: &io::Error) {
         let layout = Layout::new(self.memory_limit, self.layout.grain);
         let dropped_to = self.dropped_to.max(layout.dropped_to(self.len(None)));
@@ -251,14 +251,14 @@ impl Output {
             if segment.start >= layout.half && segment.end() <= dropped_to {
                 continue;
             }
-            // A segment that cannot be read back is left out, and shows as a gap.
+            // An unreadable segment is left out and shows as a gap.
             let position = self.layout.position(segment.start);
             let bytes = self.medium.read(position, segment.len);
             let (Ok(bytes), Ok(order)) = (bytes, self.order(&segment)) else {
                 continue;
             };
             let order = order.into_order();
-            // From old to new: where the ring overlaps itself, the newer bytes win. Memory cannot fail.
+            // From old to new: where the ring wraps, newer bytes overwrite older bytes. Memory cannot fail.
             let _ = memory.write(layout.position(segment.start), &bytes);
             segment.order = order;
             self.segments.push(segment);

@@ -1,8 +1,8 @@
-//! What stands in the store file, and how it is read from and written as JSON.
+//! The content of the store file, read from JSON and written as JSON.
 //!
-//! Reading is strict about the file and lenient about its entries: a file that is not understood as a whole is
-//! an error, because saving would destroy it; an entry that makes no sense is listed as a problem and written
-//! back as it was. Key order and white space are not kept.
+//! Reading is strict about the file and lenient about its entries: an unknown shape of the file is an error,
+//! because a save would destroy the file; an invalid entry is listed as a problem and written back unchanged.
+//! Key order and white space are not kept.
 
 use std::collections::BTreeMap;
 
@@ -13,42 +13,42 @@ use super::session_name::quoted;
 use super::{SessionName, SessionSpec, UnknownFields, UtcTime, json};
 use crate::limits::{QUOTED_TEXT_MAX_CHARS, STORE_PROBLEMS_MAX};
 
-/// The version that is written, and the latest that is understood.
+/// The version that this program writes, and the latest version that this program reads.
 pub const VERSION: u64 = 1;
-/// Editors of another system put it in front of UTF-8; it is left out when the file is written.
+/// The byte order mark, which some editors put in front of UTF-8; a save drops the mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Fields that this program never writes and whose presence in a file is worth a word.
+/// Fields that this program never writes and reports when a file has them.
 const SECRETS: [&str; 2] = ["password", "passphrase"];
 
-/// The saved sessions and what else stands in the file.
+/// The saved sessions and the other content of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreContent {
-    /// The session that is meant when none is named; always one of [`Self::sessions`] when it was read.
+    /// The session for calls that name none; after reading always a name in [`Self::sessions`].
     pub default: Option<SessionName>,
     /// The sessions by name.
     pub sessions: BTreeMap<SessionName, SessionSpec>,
-    /// What was found wrong in the file, in words for the user; not written.
+    /// Faults of the file, in words for the user; not written.
     pub problems: Vec<String>,
-    /// A default that names no session: kept until another one is set.
+    /// A default that names no session: kept until another default is set.
     kept_default: Option<Value>,
-    /// Entries that are no sessions, by the name they have in the file.
+    /// Invalid entries by their name in the file.
     kept_sessions: UnknownFields,
     /// Top-level fields that this version does not know.
     extra: UnknownFields,
 }
 
-/// Why a text is no store. [`super::Store`] adds the path.
+/// The reason why a text is no store. [`super::Store`] adds the path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Written by a later version.
     Newer(u64),
-    /// Not understood: the line if the syntax is at fault, and the words.
+    /// Unreadable: the line of a syntax fault, and the reason in words.
     Broken(Option<usize>, String),
 }
 
 impl StoreContent {
-    /// Saves a session. One of the same name keeps its date of creation, its unknown fields and, unless the new
-    /// one has its own, the time of its last connect.
+    /// Saves a session. An entry of the same name keeps its creation time, its unknown fields and, unless the new
+    /// entry has its own, the time of its last connect.
     pub fn remember(&mut self, name: SessionName, mut spec: SessionSpec) {
         if let Some(old) = self.sessions.remove(&name) {
             spec.created_at = old.created_at.or(spec.created_at);
@@ -60,14 +60,14 @@ impl StoreContent {
         self.sessions.insert(name, spec);
     }
 
-    /// Deletes a session, and the default if it was that one. Whether there was anything to delete.
+    /// Deletes a session, and the default if the default names this session. Returns whether an entry existed.
     pub fn forget(&mut self, name: &SessionName) -> bool {
         self.clear_default_if(name);
         let unread = self.kept_sessions.0.shift_remove(name.as_str()).is_some();
         self.sessions.remove(name).is_some() || unread
     }
 
-    /// Makes a saved session the default. `false`, and nothing changes, if there is none of that name.
+    /// Makes a saved session the default. Returns `false` and changes nothing if no session has that name.
     pub fn set_default(&mut self, name: &SessionName) -> bool {
         let known = self.sessions.contains_key(name);
         if known {
@@ -77,13 +77,13 @@ impl StoreContent {
         known
     }
 
-    /// Leaves no default if it is this session. Whether it was.
+    /// Clears the default if the default is this session. Returns whether that was so.
     pub fn clear_default_if(&mut self, name: &SessionName) -> bool {
         self.default.take_if(|default| default == name).is_some()
     }
 
-    /// Reads the text of a store file. Nothing but white space is a store without sessions: an interrupted
-    /// editor leaves that, and there is nothing in it to lose.
+    /// Parses the text of a store file. A text of white space is a store without sessions: an interrupted editor
+    /// leaves such a file, and nothing in the file could be lost.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Fault> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         if text.trim_ascii().is_empty() {
@@ -106,7 +106,7 @@ impl StoreContent {
         Ok(Self::take(sessions, default, root))
     }
 
-    /// Sorts the parts of a file of the right shape into what is understood and what is only kept.
+    /// Sorts the parts of a file of the right shape into sessions and into values that are only kept.
     fn take(
         sessions: Map<String, Value>,
         default: Option<Value>,
@@ -193,17 +193,17 @@ impl Fault {
     }
 }
 
-/// What is wrong with the entries, up to [`STORE_PROBLEMS_MAX`].
+/// The faults of the entries, up to [`STORE_PROBLEMS_MAX`].
 #[derive(Default)]
 struct Problems {
     /// The first ones.
     listed: Vec<String>,
-    /// How many there are beyond those.
+    /// The number of faults beyond the listed ones.
     more: usize,
 }
 
 impl Problems {
-    /// Adds one; its words are made only if they will be shown.
+    /// Adds a fault; the words are made only for a fault that is listed.
     fn add(&mut self, problem: impl FnOnce() -> String) {
         if self.listed.len() < STORE_PROBLEMS_MAX {
             self.listed.push(problem());
@@ -212,8 +212,8 @@ impl Problems {
         }
     }
 
-    /// Speaks up about a secret that somebody else has written into an entry. It stays there: what this
-    /// program has not written it does not delete.
+    /// Reports a secret that somebody else has written into an entry. The secret stays: this program deletes no
+    /// field of others.
     fn secrets_of(&mut self, name: &SessionName, spec: &SessionSpec) {
         let is_secret = |field: &&String| {
             SECRETS
@@ -227,7 +227,7 @@ impl Problems {
         }
     }
 
-    /// The list, with a last line for those that are not in it.
+    /// The list, with a last line that counts the unlisted faults.
     fn list(mut self) -> Vec<String> {
         if self.more > 0 {
             self.listed.push(format!("and {} more", self.more));
@@ -236,7 +236,7 @@ impl Problems {
     }
 }
 
-/// Accepts the versions that are understood. A file without one belongs to another program.
+/// Accepts the versions that this program reads. A file without a version belongs to another program.
 fn check_version(version: Option<Value>) -> Result<(), Fault> {
     let version = version.ok_or_else(|| Fault::shape("it has no \"version\""))?;
     match version.as_u64() {
@@ -249,14 +249,14 @@ fn check_version(version: Option<Value>) -> Result<(), Fault> {
     }
 }
 
-/// Reads one entry, or says what is wrong with it.
+/// Reads one entry, or returns the entry's fault in words.
 fn entry(name: &str, value: &Value) -> Result<(SessionName, SessionSpec), String> {
     let name = SessionName::parse(name).map_err(|error| error.to_string())?;
     let spec = SessionSpec::deserialize(value).map_err(|error| cut(error.to_string()))?;
     Ok((name, spec))
 }
 
-/// Bounds the words of the JSON reader, which quote (escaped) what they complain about.
+/// Bounds the words of the JSON reader, which quote the faulty value in escaped form.
 fn cut(mut words: String) -> String {
     if let Some((end, _)) = words.char_indices().nth(QUOTED_TEXT_MAX_CHARS) {
         words.truncate(end);

@@ -1,4 +1,4 @@
-//! What can go wrong with the store file. None of it stops sessions from working.
+//! Errors of the store file. Sessions work without a store.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::content::VERSION;
 use crate::limits::STORE_MAX_BYTES;
 
-/// Why the store could not be read or written. In each case the file is as it was.
+/// The reason why the store could not be read or written. In each case the file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system refused something: no space, read-only, no such directory.
@@ -16,9 +16,9 @@ pub enum StoreError {
          file is chosen with --store"
     )]
     Io {
-        /// What was tried, as a verb.
+        /// The failed action, as a verb.
         action: &'static str,
-        /// The file or directory it was tried on.
+        /// The file or directory of the action.
         path: PathBuf,
         /// The answer of the operating system.
         source: io::Error,
@@ -31,7 +31,7 @@ pub enum StoreError {
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// How long was waited.
+        /// The time spent waiting.
         waited: Duration,
     },
     /// The path leads to something that is not safe to use as a store.
@@ -42,10 +42,10 @@ pub enum StoreError {
     Refused {
         /// The file, link or directory in question.
         path: PathBuf,
-        /// What is wrong with it and how to put it right.
+        /// The fault and its remedy.
         reason: String,
     },
-    /// The file is, or would become, larger than is read.
+    /// The file is, or would become, larger than the limit for reading.
     #[error(
         "{path} has {bytes} bytes, more than the {STORE_MAX_BYTES} of a store; it was left as it is: forget \
          sessions or move it away; until then sessions work but are not saved"
@@ -64,7 +64,7 @@ pub enum StoreError {
     Broken {
         /// The store file.
         path: PathBuf,
-        /// The line of the fault, when it is one of syntax.
+        /// The line of a syntax fault.
         line: Option<usize>,
         /// The fault in words, with its place.
         reason: String,
@@ -77,13 +77,13 @@ pub enum StoreError {
     Newer {
         /// The store file.
         path: PathBuf,
-        /// The version it claims.
+        /// The version in the file.
         version: u64,
     },
 }
 
 impl StoreError {
-    /// For `map_err`: an error of the operating system with what was tried on which path.
+    /// For `map_err`: adds action and path to an error of the operating system.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

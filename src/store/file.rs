@@ -1,13 +1,13 @@
 //! The store file on disk: read whole, changed under a lock, replaced whole.
 //!
-//! Readers take no lock: a rename puts the new file in place of the old one at once, so they see one or the
-//! other. Writers hold a lock on `<file>.lock` beside it, read the file anew, change it, write
-//! `<file>.unsaved-*`, flush it to the disk and rename it. The lock file stays, for a lock on a file that
-//! comes and goes locks nothing.
+//! Readers take no lock: a rename replaces the old file atomically, so a reader sees the old file or the new
+//! file. A writer holds a lock on `<file>.lock`, reads the file anew, changes the content, writes
+//! `<file>.unsaved-*`, flushes that file to the disk and renames it. The lock file stays: a lock on a file that
+//! is removed and created again excludes nobody.
 //!
-//! A link is followed if it is the user's own or root's, because people keep such files in a repository of
-//! dotfiles; what is replaced is then the file it leads to. A second hard link is not followed by a rename: it
-//! keeps the old content.
+//! A symbolic link is followed if the user or root owns the link, because people keep such files in a repository
+//! of dotfiles; the rename then replaces the target of the link. A rename does not reach a second hard link,
+//! which keeps the old content.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -24,8 +24,8 @@ use crate::limits::{STORE_LOCK_POLL, STORE_LOCK_TIMEOUT, STORE_MAX_BYTES};
 
 /// Only the user may read and write.
 const PRIVATE: u32 = 0o600;
-/// Opening never follows a link that was put there since it was looked at, and never waits for a FIFO's other
-/// end.
+/// Opening never follows a link that replaced the file after the check, and never waits for the other end of a
+/// FIFO.
 const CAREFULLY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
@@ -41,7 +41,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store at this path. Nothing is touched.
+    /// A store at this path. Touches no file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -51,13 +51,13 @@ impl Store {
         &self.path
     }
 
-    /// Reads the file. A missing or empty one has no sessions.
+    /// Reads the file. A missing or empty file has no sessions.
     pub fn load(&self) -> Result<StoreContent, StoreError> {
         read(&resolve(&self.path)?)
     }
 
-    /// Reads the file as [`Self::load`] does and looks whether [`Self::update`] could replace it, without
-    /// touching anything.
+    /// Reads the file like [`Self::load`] and checks whether [`Self::update`] could replace the file, without
+    /// writing anything.
     pub fn check(&self) -> Result<StoreContent, StoreError> {
         let target = resolve(&self.path)?;
         let directory = directory_of(&target);
@@ -68,14 +68,14 @@ impl Store {
         Ok(content)
     }
 
-    /// Changes the file: what stands in it at that moment is given to `change` and written back if it comes out
-    /// different. What `change` answers is returned once the change is on the disk.
+    /// Gives the present content to `change` and writes the content back if `change` altered something. Returns
+    /// the result of `change` when the new content is on the disk.
     ///
-    /// A file that cannot be read, is broken or newer is left untouched, and `change` is not called.
+    /// A file that is unreadable, broken or newer is left untouched, and `change` is not called.
     pub fn update<R>(&self, change: impl FnOnce(&mut StoreContent) -> R) -> Result<R, StoreError> {
         let target = resolve(&self.path)?;
         check_directory(directory_of(&target))?;
-        // Before the lock, so that a file that will not be changed gets no lock file beside it either.
+        // Before the lock, so that a file that will not be changed gets no lock file either.
         read(&target)?;
         let _lock = lock(&beside(&target, ".lock"))?;
         let before = read(&target)?;
@@ -89,7 +89,7 @@ impl Store {
     }
 }
 
-/// Reads and understands a file.
+/// Reads and parses a file.
 fn read(target: &Path) -> Result<StoreContent, StoreError> {
     let text = read_text(target)?;
     let path = || target.to_path_buf();
@@ -106,7 +106,7 @@ fn read(target: &Path) -> Result<StoreContent, StoreError> {
     })
 }
 
-/// Reads a file that is the user's own and not too large; nothing, if there is none.
+/// Reads a file that belongs to the user and is not too large; a missing file reads as empty.
 fn read_text(target: &Path) -> Result<Vec<u8>, StoreError> {
     let file = match rustix::fs::open(target, OFlags::RDONLY | CAREFULLY, Mode::empty()) {
         Ok(descriptor) => File::from(descriptor),
@@ -116,7 +116,7 @@ fn read_text(target: &Path) -> Result<Vec<u8>, StoreError> {
     let metadata = file.metadata().map_err(StoreError::io("look at", target))?;
     check_file(target, &metadata)?;
     check_size(target, metadata.len())?;
-    // The size is a snapshot, good for a first guess; the reading is bounded by itself.
+    // The size is a snapshot and serves as a first guess; `take` bounds the reading.
     let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.take(STORE_MAX_BYTES + 1)
         .read_to_end(&mut text)
@@ -125,7 +125,7 @@ fn read_text(target: &Path) -> Result<Vec<u8>, StoreError> {
     Ok(text)
 }
 
-/// Refuses sizes that would not be read back.
+/// Refuses a size that [`read_text`] would refuse.
 fn check_size(target: &Path, bytes: u64) -> Result<(), StoreError> {
     if bytes > STORE_MAX_BYTES {
         return Err(StoreError::TooLarge {
@@ -136,7 +136,7 @@ fn check_size(target: &Path, bytes: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Waits for the lock, which ends with the returned file, or with the process.
+/// Waits for the lock. Dropping the returned file, or the end of the process, releases the lock.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | CAREFULLY;
     let file = rustix::fs::open(path, flags, Mode::from_raw_mode(PRIVATE))
@@ -172,7 +172,7 @@ fn pause() {
     std::thread::sleep(STORE_LOCK_POLL);
 }
 
-/// Replaces the file. Whatever fails up to the rename leaves the old one as it was and nothing beside it.
+/// Replaces the file. A failure before the rename leaves the old file unchanged and removes the new file.
 fn write(target: &Path, text: &[u8]) -> Result<(), StoreError> {
     check_size(target, text.len() as u64)?;
     let directory = directory_of(target);
@@ -189,16 +189,16 @@ fn write(target: &Path, text: &[u8]) -> Result<(), StoreError> {
     sync_directory(directory).map_err(StoreError::io("flush", directory))
 }
 
-/// Writes the text and waits until it is on the disk.
+/// Writes the text and waits until the text is on the disk.
 fn fill(file: &mut tempfile::NamedTempFile, text: &[u8]) -> io::Result<()> {
-    // The umask may have taken more away than it should.
+    // The umask may have removed permissions of the owner.
     file.as_file()
         .set_permissions(fs::Permissions::from_mode(PRIVATE))?;
     file.write_all(text)?;
     file.as_file().sync_all()
 }
 
-/// Removes what a killed writer has left. The lock is held, so none of it belongs to a living one.
+/// Removes the temporary files of killed writers. The caller holds the lock, so no living writer owns any.
 fn sweep(directory: &Path, unsaved: &Path) {
     let prefix = unsaved.file_name().unwrap_or_default().as_encoded_bytes();
     let Ok(entries) = fs::read_dir(directory) else {
@@ -206,14 +206,14 @@ fn sweep(directory: &Path, unsaved: &Path) {
     };
     for entry in entries.flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(prefix) {
-            // Litter that cannot be removed does no harm; the save matters more.
+            // A leftover file does no harm; the save matters more.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Makes a rename last through a power cut, where that is possible: not every file system knows how to, and a
-/// directory that may be written may still be closed to readers.
+/// Makes a rename survive a power cut where that is possible: some file systems cannot sync a directory, and a
+/// writable directory may be unreadable.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     let Ok(directory) = File::open(directory) else {
         return Ok(());
@@ -231,7 +231,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// The path of a companion of the file: its name with a suffix.
+/// The path of a companion file: the file's name with a suffix.
 fn beside(target: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(target);
     name.push(suffix);

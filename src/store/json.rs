@@ -1,6 +1,6 @@
-//! JSON read without guessing: a key that stands twice in one object is an error.
+//! A strict JSON reader: a key that stands twice in an object is an error.
 //!
-//! The usual reading keeps the last of them, and the next save would make the loss of the first permanent.
+//! serde_json keeps the last of two equal keys, and the next save would make the loss of the first permanent.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Which file the path of the store leads to, and whether it is safe to use.
+//! The file that the path of the store leads to, and the check that the file is safe to use.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -10,11 +10,11 @@ use crate::limits::STORE_LINKS_MAX;
 
 /// Everybody may write.
 const OTHERS_WRITE: u32 = 0o002;
-/// In a directory: only the owner of an entry may rename or remove it.
+/// In a directory: only the owner of an entry may rename or remove the entry.
 const STICKY: u32 = 0o1000;
 
-/// Follows links to the file they lead to. A path at which there is nothing is the place of a file to come; a
-/// link to nothing is an error, for it is as likely a file system that is not mounted.
+/// Follows links to their file. A path without a file is where the first save will create the file; a link to a
+/// missing file is an error, because the cause may be a file system that is not mounted.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     if path.file_name().is_none() {
         return Err(StoreError::refused(
@@ -50,7 +50,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     Err(StoreError::refused(path, reason))
 }
 
-/// Accepts regular files of the user. Opening anything else may wait for ever or have an effect of its own.
+/// Accepts regular files of the user. Opening a FIFO or a device may block or have side effects.
 pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if !metadata.is_file() {
         let reason = format!(
@@ -65,7 +65,7 @@ pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Accepts directories in which nobody but the user and root can put another file in the place of ours.
+/// Accepts directories in which only the user and root can replace the file.
 pub(super) fn check_directory(directory: &Path) -> Result<(), StoreError> {
     let metadata =
         fs::metadata(directory).map_err(StoreError::io("look at the directory", directory))?;
@@ -96,7 +96,7 @@ fn our_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The refusal of what belongs to somebody else, as after `sudo` with the home directory kept.
+/// Refuses a path of another user, for example after `sudo` with the home directory kept.
 fn foreign(path: &Path, kind: &str, owner: u32) -> StoreError {
     let reason = format!(
         "the {kind} belongs to uid {owner} and this process runs as uid {}: run it as the owner",
@@ -105,7 +105,7 @@ fn foreign(path: &Path, kind: &str, owner: u32) -> StoreError {
     StoreError::refused(path, reason)
 }
 
-/// The refusal of a link to nothing.
+/// Refuses a link to a missing file.
 fn dangling(path: &Path, target: &Path) -> StoreError {
     let reason = format!(
         "it is a link to {}, which does not exist: create that file or remove the link",
@@ -114,7 +114,7 @@ fn dangling(path: &Path, target: &Path) -> StoreError {
     StoreError::refused(path, reason)
 }
 
-/// What a thing in the file system is, in a word.
+/// The kind of a file system entry, in a word.
 fn kind_of(metadata: &Metadata) -> &'static str {
     let kind = metadata.file_type();
     match () {

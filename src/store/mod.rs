@@ -1,9 +1,9 @@
-//! The saved sessions: which sessions there are and how they are reached.
+//! The saved sessions of a user, in one file.
 //!
 //! One JSON file, `{"version": 1, "default": name, "sessions": {name: {..}}}`, shared by all processes of a
-//! user. [`Store`] reads it and changes it under a lock; [`StoreContent`] is what stands in it, as typed
-//! values; [`SessionSpec`] is one session as it was given to `ssh_connect`, so that the OpenSSH configuration
-//! is resolved anew each time; [`SessionName`] is the word that every other layer calls a session by.
+//! user. [`Store`] reads the file and changes the file under a lock; [`StoreContent`] holds the content as typed
+//! values; [`SessionSpec`] holds the parameters that `ssh_connect` was given, so that each dial resolves the
+//! OpenSSH configuration anew; [`SessionName`] names a session in every other layer.
 //!
 //! Deliberately absent: any field for a password or a passphrase, and anything executable (a `ProxyCommand`
 //! comes from the OpenSSH configuration or not at all). All calls block: async code makes them from

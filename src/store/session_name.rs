@@ -31,7 +31,7 @@ pub struct SessionNameError {
 }
 
 impl SessionName {
-    /// Takes a text as a name, exactly as it is.
+    /// Accepts a valid name unchanged.
     pub fn parse(text: &str) -> Result<Self, SessionNameError> {
         let fits = (1..=SESSION_NAME_MAX_CHARS).contains(&text.len());
         if fits && text.chars().all(is_name_char) {
@@ -43,10 +43,10 @@ impl SessionName {
         }
     }
 
-    /// The name of a session whose caller gave none: its host as given, made valid.
+    /// The name of a session whose caller gave none: the host as given, made valid.
     ///
-    /// A host that is a valid name stays as it is. In any other, each character that a name cannot have
-    /// becomes `-`, and the ends are trimmed of them: `user@host:22` is `user-host-22`, `[::1]:22` is `1--22`.
+    /// A host that is a valid name stays unchanged. In any other host, `-` replaces each character that a name
+    /// cannot have, and is trimmed from both ends: `user@host:22` is `user-host-22`, `[::1]:22` is `1--22`.
     pub fn from_host(host: &str) -> Self {
         if let Ok(name) = Self::parse(host) {
             return name;
@@ -74,7 +74,7 @@ const fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// A foreign text as it can stand in a message: in quotes, on one line, without invisible characters, cut.
+/// Foreign text for a message: in quotes, on a single line, invisible characters escaped, cut.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_TEXT_MAX_CHARS) {
         None => format!("{text:?}"),

@@ -1,4 +1,4 @@
-//! One saved session: how it was asked for, never what that resolved to and never a secret.
+//! One saved session: the parameters of its `ssh_connect`, without their resolution and without secrets.
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use super::UtcTime;
 
 /// A session as it was given to `ssh_connect`.
 ///
-/// The values are as another process or an editor may have left them: whoever uses them checks them again, as
-/// if they had just been given.
+/// Another process or an editor may have written the values: every user of a value checks the value again, like
+/// a parameter of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSpec {
     /// Alias, host name or address, without user and port.
     #[serde(deserialize_with = "host")]
     pub host: String,
-    /// Port, if one was given.
+    /// Port, if the call gave a port.
     #[serde(
         default,
         deserialize_with = "port",
         skip_serializing_if = "Option::is_none"
     )]
     pub port: Option<u16>,
-    /// User on the host, if one was given.
+    /// User on the host, if the call gave a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// Path of a private key file, as given: `~` is not expanded.
@@ -74,7 +74,7 @@ impl SessionSpec {
     }
 }
 
-/// A host that cannot be one is refused when the file is read, so that the entry is named as the culprit.
+/// Refuses an impossible host when the file is read, so that the error names the entry.
 fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let host = String::deserialize(deserializer)?;
     if host.is_empty() {
@@ -98,21 +98,21 @@ fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Er
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum AuthKind {
-    /// A key held by the agent; also what an entry without the field is taken for, as it needs no secret.
+    /// A key held by the agent; the default for an entry without the field, because an agent needs no secret.
     #[default]
     Agent,
     /// A key file.
     PublicKey,
-    /// A password, which is in no file: a new process needs it given again.
+    /// A password, which no file holds: a new process has to be given the password again.
     Password,
     /// Keyboard-interactive, answered with a password that is in no file either.
     KeyboardInteractive,
-    /// A word of another version of this program, kept as it is.
+    /// A word of another version of this program, kept unchanged.
     Other(String),
 }
 
 impl AuthKind {
-    /// The word as it stands in the file and in results.
+    /// The word in the file and in results.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Agent => "agent",
@@ -144,7 +144,7 @@ impl From<AuthKind> for String {
 
 /// JSON fields that are carried along unread.
 ///
-/// `Debug` shows their names only: what another program has put there may be a secret.
+/// `Debug` shows their names only: another program may have stored a secret in a value.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnknownFields(pub(super) Map<String, Value>);

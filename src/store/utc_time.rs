@@ -1,4 +1,4 @@
-//! Times as they stand in the store file: RFC 3339, UTC, whole seconds.
+//! Times of the store file: RFC 3339, UTC, whole seconds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ impl UtcTime {
         Self::whole(Timestamp::now())
     }
 
-    /// Leaves the fraction of a second out.
+    /// Drops the fraction of a second.
     fn whole(time: Timestamp) -> Self {
         // The seconds of a valid time are a valid time, so the fallback is never taken.
         Self(Timestamp::from_second(time.as_second()).unwrap_or(time))
