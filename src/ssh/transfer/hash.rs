@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,25 +19,19 @@ use crate::limits;
 use crate::output::Stream;
 use crate::ssh::command::{quote, token};
 use crate::ssh::exec::{self, Feed, Input};
+use crate::ssh::script;
 use crate::ssh::sftp::Sftp;
 use crate::ssh::sftp::read_block::read_full_block;
 
-/// `$0` token, `$1` how many bytes from the beginning, or `all`; the path comes on stdin, so that no shell has to
-/// read it. No single quote, backslash or exclamation mark: every login shell must read the script.
-const SCRIPT: &str = concat!(
-    r#"p=$(cat; echo x); p=${p%x}; t=; for c in sha256sum shasum openssl; do "#,
-    r#"command -v $c >/dev/null 2>&1 && { t=$c; break; }; done; "#,
-    r#"case $t in sha256sum) h="sha256sum";; shasum) h="shasum -a 256";; "#,
-    r#"openssl) h="openssl dgst -sha256 -r";; *) echo "$0 none"; exit;; esac; "#,
-    r#"if [ "$1" = all ]; then o=$($h <"$p"); else o=$(head -c "$1" <"$p" | $h); fi; "#,
-    r#"echo "$0 $t ${o%% *}""#,
-);
+/// The script that hashes a file on the host, as a word for its login shell.
+static SCRIPT: LazyLock<String> =
+    LazyLock::new(|| quote(&script::one_line(include_str!("hash_file.sh"))));
 
 /// Bytes of the output of [`SCRIPT`] that are kept.
 const ANSWER_MAX_BYTES: usize = 4096;
 /// Bytes per second that a slow host hashes.
 const SLOW_BYTES_A_SECOND: u64 = 20_000_000;
-/// Smaller files are read back: starting a command takes longer.
+/// Smaller files are read back, in bytes: starting a command takes longer.
 const READ_BACK_BELOW_BYTES: u64 = 512 * 1024;
 /// Bytes of a local file that are read and hashed in a step.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -122,7 +116,7 @@ async fn hash_by_program(host: &Host, path: &str, length: u64) -> Option<(Hash, 
     let deadline = Instant::now() + limits::CHANNEL_OPEN_TIMEOUT;
     let lease = channels.acquire(deadline).await.ok()?;
     let token = token();
-    let line = format!("exec sh -c {} {token} {length}", quote(SCRIPT));
+    let line = format!("exec sh -c {} {token} {length}", *SCRIPT);
     let started = exec::start(channels, lease, &line, None).await.ok()?;
     let (sender, input) = mpsc::channel(1);
     let (_no_signals, signals) = mpsc::channel(1);
@@ -235,6 +229,13 @@ async fn hash_blocks(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_login_shell_passes_the_script_on_unchanged() {
+        let text = script::one_line(include_str!("hash_file.sh"));
+        let special = ['\'', '\\', '!', '\n'];
+        assert!(!text.contains(special), "{text}");
+    }
 
     #[test]
     fn an_answer_needs_the_token() {
