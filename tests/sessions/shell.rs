@@ -127,7 +127,7 @@ async fn a_call_that_gets_no_turn_is_refused_after_its_own_wait() {
             (ErrorCode::Busy, Fate::NotSent)
         );
         assert!(
-            error.is_retryable() && error.to_string().contains("runs hang"),
+            error.is_retryable() && error.to_string().contains("hang has been running"),
             "{error}"
         );
         assert_about(took, wait);
