@@ -1,7 +1,7 @@
-//! What is sent in an exec request (RFC 4254 section 6.5).
+//! The text of an exec request (RFC 4254 section 6.5).
 //!
-//! A plain command goes out as it is, exactly as `ssh host command` sends it: the account's login shell, a
-//! ForceCommand or an appliance sees nothing of ours. Only `cwd` and `env` need a wrapper. It is one line of
+//! A plain command goes out unchanged, exactly as `ssh host command` sends it: the account's login shell, a
+//! ForceCommand or an appliance sees nothing of ours. Only `cwd` and `env` need a wrapper: one line of
 //! single-quoted words, which bash, dash, zsh, fish, csh and busybox read alike.
 
 use std::collections::BTreeMap;
@@ -61,11 +61,11 @@ pub enum CommandError {
 pub struct CommandLine {
     /// The bytes of the exec request.
     pub line: String,
-    /// What stands on stderr, in a line of its own, when the directory could not be entered.
+    /// The line on stderr that tells that the directory could not be entered.
     pub cwd_failure: Option<String>,
 }
 
-/// A command for the shell that goes on.
+/// A command for the persistent shell.
 pub fn shell_line(command: &str) -> Result<CommandLine, CommandError> {
     if command.len() > limits::SHELL_COMMAND_MAX_BYTES {
         return Err(CommandError::TooLongForShell {
@@ -146,13 +146,13 @@ fn wrapped(command: &str, cwd: &str, env: &BTreeMap<String, String>, token: &str
     line
 }
 
-/// One word for the wrapper. No way of quoting a newline is common to csh and the others, so it is sent as
+/// One word for the wrapper. No way of quoting a newline is common to csh and the others, so a newline is sent as
 /// `\n`, and a backslash as two.
 fn word(text: &str) -> String {
     quote(&text.replace('\\', "\\\\").replace('\n', "\\n"))
 }
 
-/// One word of one line for any of the shells: single quotes around all but single quotes, backslashes and
+/// A word that every shell reads alike: single quotes around all but single quotes, backslashes and
 /// exclamation marks.
 ///
 /// Backslashes stand outside because fish gives them a meaning inside single quotes, exclamation marks because

@@ -1,8 +1,8 @@
 //! Variables that go with every command: SetEnv and SendEnv of ssh_config(5).
 
-/// What a connection sends, given the configured settings and this process's environment.
+/// The variables that a connection sends, from the configured settings and this process's environment.
 ///
-/// SetEnv wins over SendEnv for the same name, as in OpenSSH, which sends it last.
+/// SetEnv wins over SendEnv for the same name, as in OpenSSH, which sends SetEnv last.
 pub(super) fn for_commands(set: &[(String, String)], send: &[String]) -> Vec<(String, String)> {
     let local = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -23,7 +23,7 @@ fn select(
     sent
 }
 
-/// A pattern that starts with `-` takes back what earlier ones named; here that is any of them.
+/// A pattern that starts with `-` takes back names of earlier patterns; here, of all patterns.
 fn is_sent(patterns: &[String], name: &str) -> bool {
     let (taken_back, given): (Vec<_>, Vec<_>) = patterns
         .iter()

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -78,7 +77,7 @@ impl Server {
             if !self.is_alive(file) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(50));
+            Command::new("sleep").arg("0.05").status().unwrap();
         }
         panic!("{file} is alive");
     }

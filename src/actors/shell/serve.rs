@@ -162,12 +162,12 @@ async fn open_with_saved_state(
     deadline: Instant,
 ) -> Result<(Shell, ShellFacts), OpenError> {
     let (cwd, owed) = (memory.cwd(), memory.take_owed());
-    let mut shell = Shell::open(channels, deadline).await?;
+    let mut shell = Shell::start(channels, deadline).await?;
     let mut restored = shell.restore(memory).await;
     if restored == Restored::Failed {
         shell.close().await;
         memory.forget_state();
-        shell = Shell::open(channels, deadline).await?;
+        shell = Shell::start(channels, deadline).await?;
     } else if shell.has_ended(memory) {
         restored = Restored::Failed;
     }

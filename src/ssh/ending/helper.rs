@@ -11,7 +11,7 @@ use crate::ssh::connection::Running;
 const REPORT_MAX_BYTES: usize = 4096;
 
 /// Waits until the host has told the helper's end. Until then sshd may count it among its children, and the next
-/// helper has to as well: two errors that cancel each other out would make it take one command for another.
+/// helper has to as well: two errors that cancel each other out would make that helper take one command for another.
 pub(super) async fn see_off(mut lease: Lease, running: Running, report: Report) {
     let told = report.ended || {
         let end = timeout(limits::KILL_TIMEOUT, wait_for_end(&mut lease));
@@ -23,7 +23,7 @@ pub(super) async fn see_off(mut lease: Lease, running: Running, report: Report) 
     let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
 }
 
-/// False when the channel ends without telling it.
+/// False when the channel ends without that message.
 async fn wait_for_end(lease: &mut Lease) -> bool {
     while let Some(message) = lease.channel.wait().await {
         if is_end(&message) {
@@ -41,7 +41,7 @@ pub(in crate::ssh) fn is_end(message: &ChannelMsg) -> bool {
     )
 }
 
-/// What the helper has written so far.
+/// The output of the helper so far.
 pub(super) struct Report {
     token: String,
     text: Vec<u8>,

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 pub use self::signal::{OtherName, Signal};
 use crate::limits;
 
-/// What was done to end a command.
+/// How a command was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillReport {
     /// The last signal that was sent.

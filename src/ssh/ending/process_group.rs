@@ -1,13 +1,13 @@
-//! Ending a remote command for certain: INT, then TERM, then KILL to its process group, and a look whether it is gone.
+//! Ending a remote command for certain: INT, then TERM, then KILL to its process group, then a check whether the group is gone.
 //!
 //! The signal request of RFC 4254 section 6.9 reaches the group only while its leader lives: a shell that
-//! dies of INT leaves children behind that ignore it. So a helper script on a second channel does the work
-//! on the host. It finds the group without any mark on the command: sshd starts the commands of a connection
+//! dies of INT leaves children behind that ignore INT. So a helper script on a second channel does the work
+//! on the host. The script finds the group without any mark on the command: sshd starts the commands of a connection
 //! in the order of their requests, so the n-th child of our sshd is our n-th command. That holds of a process
 //! that serves one connection and nothing else: the helper touches nothing unless its parent is called sshd or
 //! dropbear, for a server in one process has children of other connections too. No new command starts
-//! on this connection until the helper has found its target, and a count that does not fit means that it
-//! touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
+//! on this connection until the helper has found its target, and a count that does not fit means that the
+//! helper touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -30,9 +30,9 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
 
 /// Steps in [`limits::KILL_STEP`], which is a little longer for the forks in between.
 const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
-/// Steps between the signals when the whole process ends: all three within the second that it has.
+/// Steps between the signals at the shutdown of this program: all three within its second.
 const STEPS_AT_SHUTDOWN: u128 = 4;
-/// Time for the helper to find its target. New commands wait for it.
+/// Time for the helper to find its target. New commands wait meanwhile.
 const FIND_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an ending waits for its turn: ten that take all three signals, one after the other.
 const QUEUE_FOR: Duration = Duration::from_secs(60);
@@ -40,26 +40,26 @@ const QUEUE_FOR: Duration = Duration::from_secs(60);
 /// way makes it wrong for a moment.
 const FIND_AGAIN_FOR: Duration = Duration::from_secs(6);
 const FIND_DELAY: Duration = Duration::from_millis(100);
-/// Ends one command with a helper. Nothing comes back when no helper could do it: see [`by_request`].
+/// Ends a command with a helper. `None` when no helper could: see [`super::by_request`].
 pub(crate) async fn end(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
-    match help_with(channels, id, Work::End { steps: STEPS }).await {
+    match help_until_done(channels, id, Work::End { steps: STEPS }).await {
         Helped::Report(report) => Some(report),
         _ => None,
     }
 }
 
-/// Sends one signal with a helper; false when no helper could do it.
+/// Sends one signal with a helper; false when no helper could.
 pub(crate) async fn signal(channels: &Arc<Channels>, id: u64, signal: Signal) -> bool {
-    let helped = help_with(channels, id, Work::Signal { signal }).await;
+    let helped = help_until_done(channels, id, Work::Signal { signal }).await;
     matches!(helped, Helped::Sent)
 }
 
-/// Tries until a helper has done the work or it is clear that none can.
-async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
+/// Tries until a helper has done the work or no further try can help.
+async fn help_until_done(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
     let queue_until = Instant::now() + QUEUE_FOR;
     let mut find_until = Instant::now() + FIND_AGAIN_FOR;
     loop {
-        match help(channels, Some(id), work).await {
+        match run_helper(channels, Some(id), work).await {
             // Others are being ended over the same channel, each in its seconds.
             Helped::NoChannel if Instant::now() < queue_until => {
                 find_until = Instant::now() + FIND_AGAIN_FOR;
@@ -72,13 +72,13 @@ async fn help_with(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
     }
 }
 
-/// Starts the end of every command of a connection and comes back as soon as the host has begun with it. False
-/// when no helper could do it.
+/// Starts the end of every command of a connection and comes back as soon as the host has begun. False
+/// when no helper could.
 pub async fn end_all(channels: &Arc<Channels>) -> bool {
     if channels.connection().started().is_empty() {
         return true;
     }
-    let helped = help(
+    let helped = run_helper(
         channels,
         None,
         Work::End {
@@ -89,7 +89,7 @@ pub async fn end_all(channels: &Arc<Channels>) -> bool {
     matches!(helped, Helped::Report(_))
 }
 
-/// What a helper is asked to do.
+/// The work of a helper.
 #[derive(Debug, Clone, Copy)]
 enum Work {
     /// INT, TERM and KILL, so many steps apart.
@@ -113,7 +113,7 @@ enum Helped {
     Report(KillReport),
     /// The helper sent the signal.
     Sent,
-    /// No channel was free for it.
+    /// No channel was free for the helper.
     NoChannel,
     /// The host's count of commands is not ours; nothing was touched.
     Unsure,
@@ -124,13 +124,13 @@ enum Helped {
 }
 
 /// In a task of its own: the end of the command must not cut the helper off, nor leave its channel open.
-async fn help(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+async fn run_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
     let channels = Arc::clone(channels);
-    let helper = tokio::spawn(async move { help_now(&channels, id, work).await });
+    let helper = tokio::spawn(async move { talk_to_helper(&channels, id, work).await });
     helper.await.unwrap_or(Helped::Unavailable)
 }
 
-async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+async fn talk_to_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
     if channels.connection().helper_is_useless() {
         return Helped::Unavailable;
     }
@@ -149,7 +149,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
             };
         }
     };
-    // Held until the target is found, so that no younger child can be mistaken for it.
+    // Held until the target is found, so that no younger child can be mistaken for the target.
     let order = channels.connection().start_order().lock().await;
     let started = channels.connection().started();
     let position = match id {
@@ -181,7 +181,7 @@ async fn help_now(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Help
     )
     .await;
     drop(order);
-    // A host that is merely slow may do better the next time; what answered something else will not.
+    // A host that is merely slow may do better the next time; an account that answered anything else will not.
     if let Ok(None) = found
         && !channels.connection().is_closed()
     {

@@ -1,7 +1,7 @@
 //! Ending, signalling and looking at the command that a shell runs, by a script on a second channel.
 //!
-//! A shell without a terminal keeps its commands in its own process group, so a signal to the group would end it
-//! too. The script knows the shell's process instead, which the shell told when it started, and touches nothing
+//! A shell without a terminal keeps its commands in its own process group, so a signal to the group would end the
+//! shell too. The script knows the shell's process instead, which the shell told when it started, and touches nothing
 //! unless that is a child of the same sshd as itself. Its targets are the descendants of the shell, without the
 //! processes that earlier commands have left in the background. SIGURG tells bash to give up the rest of the
 //! command (`framing`); every other shell ignores it.
@@ -25,7 +25,7 @@ static SCRIPT: LazyLock<String> =
 const STEPS: u128 = limits::KILL_STEP.as_millis() / 50;
 
 /// A shell's process, and the processes that its running command has not started. Those are told right behind the
-/// end of the command before, so they may come while this one runs: they are looked up when they are needed.
+/// end of the command before, maybe while this command runs already: they are looked up when they are needed.
 #[derive(Debug, Clone)]
 pub(in crate::ssh) struct ShellCommand {
     pub(in crate::ssh) process: u32,
@@ -35,51 +35,51 @@ pub(in crate::ssh) struct ShellCommand {
 /// Children of a shell between two commands.
 pub(in crate::ssh) type Spared = Arc<Mutex<Vec<u32>>>;
 
-/// What a shell is seen to do.
+/// The activity of a shell, as seen on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ssh) enum Look {
-    /// It runs a command.
+    /// The shell runs a command.
     Busy,
-    /// It waits for one.
+    /// The shell waits for a command.
     Idle,
-    /// It has been stopped.
+    /// The shell has been stopped by a signal.
     Stopped,
     /// The host does not tell.
     Unknown,
 }
 
-/// Ends the command: INT, TERM and KILL to its processes. Nothing comes back when no helper could do it.
+/// Ends the command: INT, TERM and KILL to its processes. `None` when no helper could.
 pub(in crate::ssh) async fn end(
     channels: &Arc<Channels>,
     target: &ShellCommand,
 ) -> Option<KillReport> {
     let is_last = |words: &str| words.starts_with("gone") || words == "left";
-    let said = help(channels, target, "end", true, is_last).await?;
+    let said = run_helper(channels, target, "end", true, is_last).await?;
     KillReport::read(&said)
 }
 
-/// Sends one signal to the command's processes; one that ends also makes the shell give up the rest of the
-/// command. False when no helper could do it.
+/// Sends one signal to the command's processes; a signal that ends them also makes the shell give up the rest of the
+/// command. False when no helper could.
 pub(in crate::ssh) async fn signal(
     channels: &Arc<Channels>,
     target: &ShellCommand,
     signal: Signal,
 ) -> bool {
     let ends = signal.asks_to_end();
-    let said = help(channels, target, signal.as_str(), ends, |words| {
+    let said = run_helper(channels, target, signal.as_str(), ends, |words| {
         words == "sent"
     })
     .await;
     said.as_deref() == Some("sent")
 }
 
-/// Looks at what the shell does.
+/// Looks at the shell's activity.
 pub(in crate::ssh) async fn look(channels: &Arc<Channels>, process: u32) -> Look {
     let target = ShellCommand {
         process,
         spared: Spared::default(),
     };
-    let said = help(channels, &target, "look", false, |words| words != "found").await;
+    let said = run_helper(channels, &target, "look", false, |words| words != "found").await;
     match said.as_deref() {
         Some("busy") => Look::Busy,
         Some("idle") => Look::Idle,
@@ -89,7 +89,7 @@ pub(in crate::ssh) async fn look(channels: &Arc<Channels>, process: u32) -> Look
 }
 
 /// In a task of its own: whoever waits may give up, and the helper's channel is closed all the same.
-async fn help(
+async fn run_helper(
     channels: &Arc<Channels>,
     target: &ShellCommand,
     what: &str,
@@ -109,12 +109,12 @@ async fn help(
         spared.join(" ")
     );
     let channels = Arc::clone(channels);
-    let helper = tokio::spawn(async move { run(&channels, line, token, is_last).await });
+    let helper = tokio::spawn(async move { talk_to_helper(&channels, line, token, is_last).await });
     helper.await.ok().flatten()
 }
 
-/// The helper's last words, if it got so far.
-async fn run(
+/// The helper's last words, if there are any.
+async fn talk_to_helper(
     channels: &Arc<Channels>,
     line: String,
     token: String,
@@ -128,7 +128,7 @@ async fn run(
     let mut lease = lease.await.ok()?;
     let order = connection.start_order().lock().await;
     let sent = lease.channel.exec(true, line).await;
-    // It counts among the commands while it lives: [`super::process_group`] relies on the order.
+    // The helper counts among the commands while it lives: `process_group` relies on the order.
     let running = connection.note_started(rand::random());
     drop(order);
     let mut report = Report::new(token);

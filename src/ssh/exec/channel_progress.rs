@@ -32,11 +32,11 @@ pub enum End {
 /// The end of a command, known when its channel is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// How it ended.
+    /// How the command ended.
     pub end: End,
     /// A background process of the command still held the output.
     pub held_by_background: bool,
-    /// How it was ended, if it was told to end.
+    /// How the command was ended, if it was told to end.
     pub kill: Option<KillReport>,
 }
 

@@ -1,4 +1,4 @@
-//! One command on one channel, from the exec request to its end.
+//! A command on a channel of its own, from the exec request to its end.
 //!
 //! The reader always drains: an unread channel would stall the whole connection. The writer waits only for
 //! the window and never outlives the channel. Ending a command runs beside both.
@@ -54,7 +54,7 @@ pub struct Terminal {
 
 impl Default for Terminal {
     /// Wide enough for tables. `xterm` is known on every host; programs that see `dumb` refuse to draw and
-    /// some refuse to run, and what `xterm-256color` adds is colour, which is of no use here.
+    /// some refuse to run, and the colours of `xterm-256color` are of no use here.
     fn default() -> Self {
         Self {
             term: "xterm",
@@ -64,7 +64,7 @@ impl Default for Terminal {
     }
 }
 
-/// What a command is fed with while it runs.
+/// Input and signals for a running command.
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) input: mpsc::Receiver<Input>,
@@ -114,7 +114,7 @@ pub(crate) async fn start(
     })
 }
 
-/// A command whose exec request has gone out: from here on it may have run.
+/// A command whose exec request has gone out: from here on the command may have run.
 pub(crate) struct Started {
     pub(super) channels: Arc<Channels>,
     /// Gone as soon as the end of the process is known.

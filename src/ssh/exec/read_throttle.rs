@@ -1,4 +1,4 @@
-//! A flood of output is not read as fast as it can come.
+//! Bounds the speed at which a flood of output is read.
 //!
 //! Nobody waits for each of many megabytes, and reading them at full speed would keep the processor busy at the cost
 //! of every other session. So the reader rests after each batch; the windows of the channel and of TCP hand that on,
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// How fast one command's output is read.
+/// The speed limit of one command's output.
 #[derive(Debug, Default)]
 pub(in crate::ssh) struct ReadThrottle {
     /// Bytes read so far.

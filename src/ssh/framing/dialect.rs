@@ -39,7 +39,7 @@ pub(in crate::ssh) enum Dialect {
 }
 
 impl Dialect {
-    /// What makes a shell ready for frames.
+    /// The commands that make a shell ready for frames.
     pub(in crate::ssh) fn init(self) -> &'static str {
         match self {
             Self::Bash => &BASH_INIT,
@@ -68,12 +68,12 @@ impl Dialect {
         frame
     }
 
-    /// The command that gives a new shell what the old one had. It ends with 0 if the directory could be
+    /// The command that restores the old shell's state in a new shell. The exit status is 0 if the directory could be
     /// entered.
     pub(in crate::ssh) fn restoring(self, saved: &Saved) -> Vec<u8> {
         let mut text = Vec::new();
         if self == Self::Bash && !saved.exports.is_empty() {
-            // What the old shell had unset. The login of the new one made it anew.
+            // Variables that the old shell had unset, and the login of the new shell has set again.
             let kept = NOT_RESTORED.join("|");
             text.extend_from_slice(
                 format!("for __mcp_c in $(compgen -e); do case $__mcp_c in {kept}) ;; *) unset \"$__mcp_c\";; esac; done\n")
@@ -114,18 +114,18 @@ pub(in crate::ssh) fn hello(token: &str) -> Vec<u8> {
     HELLO.replace("TOKEN", token).into_bytes()
 }
 
-/// A shell as it introduces itself.
+/// The introduction of a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ssh) struct Introduction {
     /// Its process.
     pub(in crate::ssh) process: u32,
-    /// What it understands.
+    /// Its dialect.
     pub(in crate::ssh) dialect: Dialect,
-    /// It has functions already.
+    /// Whether the environment has given the shell functions.
     pub(in crate::ssh) has_functions: bool,
 }
 
-/// Reads what the hello's end carries in place of a directory.
+/// Reads the introduction, which the end of the hello carries in place of a directory.
 pub(in crate::ssh) fn introduced(words: &[u8]) -> Option<Introduction> {
     let text = std::str::from_utf8(words).ok()?;
     let (process, rest) = text.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! How commands are put into a shell that goes on, and how their ends are found in what comes back. Pure.
+//! Puts commands into a persistent shell and finds their ends in its output. Pure.
 //!
 //! ```text
 //!   to the shell                               from the shell
@@ -8,14 +8,14 @@
 //! ```
 //!
 //! The shell itself has `/dev/null` as stdout and stderr and its commands on stdin; the real streams are kept on
-//! [`dialect::Dialect`]'s two descriptors, which a command does not have. So what the shell prints on its own account
-//! (traces and traps of our part of a frame) is seen by nobody, and what `exec >file` did ends with its command.
+//! two descriptors, which a command does not have. So output of the shell itself (traces and traps of the frame) goes
+//! nowhere, and a redirection by `exec >file` ends with its command.
 //!
-//! The text of a command is one quoted word: an open quote or heredoc is an error of that word. Everything up to
-//! the line's end is read before anything of it runs, so no command can eat the rest of its frame. The token is
+//! The text of a command is one quoted word: an open quote or heredoc is an error of that word. The shell reads
+//! the whole line before any part runs, so no command can eat the rest of its frame. The token is
 //! 128 random bits, new for each command, on both streams; no variable holds it. In bash a line follows that is
 //! a syntax error, which the end of the frame swallows: a shell in which that end does not run as it should
-//! (`set -n`, a function called `builtin`) reads the line and dies of it, at once, instead of waiting for ever.
+//! (`set -n`, a function called `builtin`) reads that line and exits at once, instead of waiting for ever.
 
 pub(super) mod dialect;
 mod reader;

@@ -7,23 +7,23 @@ use memchr::memmem::Finder;
 use crate::limits;
 use crate::output::Stream;
 
-/// What comes out of a shell.
+/// Parts of a shell's output.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::ssh) enum Event<'a> {
     /// Output while a command runs.
     Output(Stream, &'a [u8]),
-    /// Output between commands: of a process that an earlier one has left behind.
+    /// Output between commands, of a background process.
     Background(Stream, &'a [u8]),
     /// Both streams are past the end of the command.
     Ended {
-        /// What `$?` was.
+        /// The value of `$?`.
         status: u32,
-        /// What `$PWD` was.
+        /// The value of `$PWD`.
         cwd: Vec<u8>,
     },
-    /// What the shell tells of its state, or nothing when it was too long.
+    /// The state in the shell's words; `None` when the text was too long.
     State(Option<Vec<u8>>),
-    /// The end of a frame is not as the shell writes it: nothing that follows can be told apart.
+    /// The end of a frame has another form than the shell writes: output and ends can no longer be told apart.
     Broken,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::ssh) struct FrameReader {
 }
 
 impl FrameReader {
-    /// The next command goes out. What an earlier one still has to tell comes first. Both calls keep their order.
+    /// The next command goes out. The state of an earlier command may still come first. Both calls keep their order.
     pub(in crate::ssh) fn begin(&mut self, token: &str, state: bool) {
         let frame = |state| Frame {
             token: token.as_bytes().to_vec(),
@@ -77,7 +77,7 @@ impl FrameReader {
         }
     }
 
-    /// The shell has ended: what was held back because it looked like the beginning of an end is output.
+    /// The shell has ended: bytes that were held back as a possible end of a frame are output.
     pub(in crate::ssh) fn finish(&mut self, sink: &mut impl FnMut(Event<'_>)) {
         let sides = [
             (&mut self.stdout, Stream::Stdout),
@@ -129,7 +129,7 @@ enum Found<'a> {
 /// One stream.
 #[derive(Debug, Default)]
 struct Side {
-    /// The current frame is the first one.
+    /// Frames that were sent; the first is current.
     frames: VecDeque<Frame>,
     stage: Stage,
     /// Bytes that are not decided yet.
@@ -154,7 +154,7 @@ impl Side {
         }
     }
 
-    /// Goes as far as the bytes decide; gives what follows, or nothing when the rest is held.
+    /// Goes as far as the bytes decide. Returns the bytes behind, or `None` when the rest is held.
     fn step<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -235,7 +235,7 @@ impl Side {
     }
 }
 
-/// What stands before a mark for certain, and what stands behind it if it is there.
+/// The bytes that certainly stand before a mark, and those behind the mark if the mark is there.
 fn split<'a>(bytes: &'a [u8], mark: &[u8]) -> (&'a [u8], Option<&'a [u8]>) {
     if let Some(at) = Finder::new(mark).find(bytes) {
         return (&bytes[..at], Some(&bytes[at + mark.len()..]));
@@ -261,7 +261,7 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
     const NEXT: &str = "fedcba98765432100123456789abcdef";
 
-    /// What came out, with neighbouring pieces joined.
+    /// The events, with neighbouring pieces joined.
     #[derive(Debug, Default, PartialEq, Eq)]
     struct Seen {
         stdout: Vec<u8>,
@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// What a shell writes to stdout and stderr for a command with this output.
+    /// The bytes of a shell on stdout and stderr for a command with this output.
     fn streams(token: &str, stdout: &[u8], stderr: &[u8], state: Option<&[u8]>) -> [Vec<u8>; 2] {
         let mut out = stdout.to_vec();
         out.extend_from_slice(format!("{token}e7 /tmp\n\0").as_bytes());

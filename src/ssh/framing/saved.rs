@@ -1,4 +1,4 @@
-//! What a new shell gets of the one before it: directory, umask, exported variables. In memory only.
+//! The state that a new shell gets from its predecessor: directory, umask, exported variables. In memory only.
 
 use zeroize::Zeroize;
 
@@ -9,7 +9,7 @@ use super::word;
 pub(in crate::ssh) struct Saved {
     /// Working directory, as the shell spells it.
     pub(in crate::ssh) cwd: Option<Vec<u8>>,
-    /// As `umask` prints it.
+    /// The output of `umask`.
     pub(in crate::ssh) umask: Option<String>,
     /// Exported variables; some have no value yet.
     pub(in crate::ssh) exports: Vec<(String, Option<Vec<u8>>)>,
@@ -31,17 +31,17 @@ impl Drop for Saved {
     }
 }
 
-/// What a shell tells after a command.
+/// The state that a shell writes after a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::ssh) struct Told {
     /// Umask and variables; the directory came before.
     pub(in crate::ssh) saved: Saved,
-    /// Processes that it has left in the background.
+    /// Children of the shell, which run in the background.
     pub(in crate::ssh) children: Vec<u32>,
 }
 
-/// Reads what stands between a frame's end and the end of its state. A background process may have written into
-/// it: nothing is taken unless all of it is as a shell writes it, because it will be given to a shell.
+/// Reads the text between a frame's end and the end of the state. A background process may have written into the
+/// text, and a shell will execute the result: anything but the exact form that shells write is rejected as a whole.
 pub(in crate::ssh) fn read(text: &[u8]) -> Option<Told> {
     let mut parts = text.splitn(3, |byte| *byte == 0);
     let (variables, children) = (parts.next()?, parts.next()?);
@@ -102,7 +102,7 @@ fn variable(text: &[u8]) -> Option<(Variable, &[u8])> {
     Some(((name, value), rest.strip_prefix(b"\n")?))
 }
 
-/// What stands behind `[0]="a" [1]="b")`.
+/// The text behind the elements of an array: `[0]="a" [1]="b")`.
 fn array_end(mut text: &[u8]) -> Option<&[u8]> {
     loop {
         match text {

@@ -1,4 +1,4 @@
-//! Which commands leave the state of a shell as it is, so that it need not tell it.
+//! Commands that leave the state of a shell unchanged, so that the shell need not write the state.
 
 /// First words of which that is not certain although nothing else is in the command: builtins that change something
 /// or run something, and reserved words.
@@ -58,7 +58,7 @@ const CHANGING: [&str; 53] = [
     "hash",
 ];
 
-/// Whether a command is one simple command of plain words that changes nothing in the shell, provided that its name
+/// Whether a command is a simple command of plain words that changes nothing in the shell, provided that its name
 /// is no function or alias and that there are no traps.
 pub(in crate::ssh) fn is_plain(command: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" _./:@%+,-".contains(byte);

@@ -1,7 +1,7 @@
 //! Reads one word as shells write values for their own reading: `export -p`.
 
-/// The value of the word at the beginning, and what stands behind it. Nothing, when it is not written as a shell
-/// writes values: whatever else came in between is not to be trusted.
+/// The value of the word at the beginning, and the text behind. `None` for any form that shells do not write: such
+/// text is not to be trusted.
 pub(super) fn read(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     let mut rest = text;

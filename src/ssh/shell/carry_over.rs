@@ -1,4 +1,4 @@
-//! What a session remembers of its shell from one to the next. In memory only.
+//! The state that a session carries from a shell to the next. In memory only.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,24 +13,24 @@ struct Remembered {
     /// Shells so far.
     generation: u64,
     saved: Option<Saved>,
-    /// Why the last one ended.
+    /// Why the last shell ended.
     ended: Option<String>,
     /// Commands that have ended and behind which the shell tells its state, less those whose state has come. Either
-    /// may come first. Above zero, what is saved may lack what the last one changed.
+    /// may come first. Above zero, the saved state may lack changes of the last command.
     owed: i64,
-    /// It was said that there is no bash.
+    /// The missing bash was already reported.
     said_sh: bool,
 }
 
 impl ShellCarryOver {
-    /// The directory of the shell, made fit to be shown by whoever shows it.
+    /// The directory of the shell, not yet made visible.
     pub(crate) fn cwd(&self) -> Option<String> {
         let remembered = self.lock();
         let cwd = remembered.saved.as_ref()?.cwd.as_ref()?;
         Some(String::from_utf8_lossy(cwd).into_owned())
     }
 
-    /// Gives up what a new shell did not take.
+    /// Drops the saved state, which a new shell did not survive.
     pub(crate) fn forget_state(&self) {
         self.lock().saved = None;
     }
@@ -40,7 +40,7 @@ impl ShellCarryOver {
         self.lock().ended = Some(words);
     }
 
-    /// Why the last shell ended; asked when the next one is there.
+    /// Why the last shell ended; taken when the next shell is ready.
     pub(crate) fn take_end(&self) -> Option<String> {
         self.lock().ended.take()
     }
@@ -52,7 +52,7 @@ impl ShellCarryOver {
         remembered.generation
     }
 
-    /// Whether it is time to say that there is no bash.
+    /// Whether the missing bash is still to be reported. True once.
     pub(crate) fn says_sh(&self) -> bool {
         !std::mem::replace(&mut self.lock().said_sh, true)
     }
@@ -67,12 +67,12 @@ impl ShellCarryOver {
         self.lock().owed += 1;
     }
 
-    /// It has told it, whatever can be made of that.
+    /// The shell has written its state, readable or not.
     pub(super) fn pay_state(&self) {
         self.lock().owed -= 1;
     }
 
-    /// Whether the last shell ended before it had told what its last command changed.
+    /// Whether the last shell ended before it had written the state after its last command.
     pub(crate) fn take_owed(&self) -> bool {
         std::mem::take(&mut self.lock().owed) > 0
     }
@@ -104,7 +104,7 @@ mod tests {
         memory.owe_state();
         memory.pay_state();
         assert!(!memory.take_owed());
-        // The state can be seen before the end that it stands behind.
+        // The state may be seen before the end of the command.
         memory.pay_state();
         memory.owe_state();
         assert!(!memory.take_owed());

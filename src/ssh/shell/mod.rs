@@ -1,8 +1,7 @@
-//! A shell that goes on from command to command, on a channel of its own.
+//! A persistent shell on its own channel.
 //!
-//! [`Shell::open`] starts it under whatever login shell the account has and learns who it is; [`Shell::run`] gives it
-//! one command and waits for its end, be it the command's or the shell's; between commands [`Shell::idle`] keeps
-//! its channel drained. The texts and the streams are [`super::framing`]'s, ending a command is [`super::ending`]'s.
+//! [`Shell::start`] starts a shell under any login shell and learns process and dialect. [`Shell::run_command`] sends a
+//! command and waits for the end of the command or of the shell. Between commands [`Shell::idle`] drains the channel. The texts and the streams are [`super::framing`]'s, ending a command is [`super::ending`]'s.
 
 mod carry_over;
 mod command;
@@ -31,7 +30,7 @@ use crate::ssh::disconnect::Disconnect;
 pub(crate) use self::carry_over::ShellCarryOver;
 pub(crate) use self::command::Work;
 
-/// Bytes of what an account says in place of a shell that are looked at.
+/// Bytes of an account's answer in place of a shell that are kept for the error.
 const NOISE_MAX_BYTES: usize = 4096;
 
 /// Why there is no shell. Nothing of a command was sent.
@@ -46,9 +45,9 @@ pub enum OpenError {
     /// Something else answered, or nothing.
     #[error("the account gives no shell: {how}{}", said_words(said))]
     NoShell {
-        /// What happened, in our words.
+        /// The failure in words of this program.
         how: String,
-        /// What the host said, made visible and short.
+        /// The host's output, made visible and short.
         said: String,
     },
 }
@@ -76,17 +75,17 @@ pub(crate) struct Shell {
     process: u32,
     /// Processes that earlier commands have left in the background.
     children: Spared,
-    /// Nothing can have given it functions, aliases or traps: plain words mean what they say.
+    /// No command so far can have defined functions, aliases or traps, so plain words have their usual meaning.
     is_plain: bool,
     background: Background,
 }
 
-/// What processes of earlier commands have printed between two commands.
+/// Output of background processes between two commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Background {
-    /// What is kept of stdout.
+    /// The kept beginning of stdout.
     pub stdout: Vec<u8>,
-    /// What is kept of stderr.
+    /// The kept beginning of stderr.
     pub stderr: Vec<u8>,
     /// Bytes of both in all.
     pub bytes: u64,
@@ -104,7 +103,7 @@ impl Background {
     }
 }
 
-/// What became of the state of an earlier shell.
+/// The result of restoring the state of an earlier shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Restored {
     /// There was none.
@@ -113,13 +112,13 @@ pub(crate) enum Restored {
     All,
     /// All but the directory, which cannot be entered.
     NotDirectory,
-    /// The new shell did not take it and is no more.
+    /// The new shell ended during the restore.
     Failed,
 }
 
 impl Shell {
-    /// Starts a shell and waits until it has said who it is.
-    pub(crate) async fn open(
+    /// Starts a shell and waits for its introduction.
+    pub(crate) async fn start(
         channels: &Arc<Channels>,
         deadline: Instant,
     ) -> Result<Self, OpenError> {
@@ -135,7 +134,7 @@ impl Shell {
             permit: started.permit,
             progress: ChannelProgress::new(channels.round_trip()),
             reader: FrameReader::default(),
-            // Until it has said what it is.
+            // Until the shell has introduced itself.
             dialect: Dialect::Sh,
             process: 0,
             children: Spared::default(),
@@ -223,7 +222,7 @@ impl Shell {
         OpenError::NoShell { how, said }
     }
 
-    /// It is bash.
+    /// Whether the shell is bash.
     pub(crate) fn is_bash(&self) -> bool {
         self.dialect == Dialect::Bash
     }
@@ -302,12 +301,12 @@ impl Shell {
         report
     }
 
-    /// Lets a shell go. An idle one exits at the end of its input, and what it has left in the background lives on.
+    /// Lets a shell go. An idle shell exits at the end of its input; its background processes live on.
     pub(crate) async fn close(mut self) {
         if self.progress.end.is_none() {
             // A failure means that the connection is gone or takes nothing, which ends the channel too.
             let _ = timeout(limits::SEND_TIMEOUT, self.write.eof()).await;
-            // Its channel stays open until then: a shell that still writes would be killed by the lack of it.
+            // The channel stays open until then: without it, a shell that still writes would be killed.
             let _ = timeout(exec::LOSS_GRACE, self.exit()).await;
         }
         if self.progress.end.is_some()
@@ -329,7 +328,7 @@ impl Shell {
     }
 }
 
-/// Takes over what a shell tells of its state, unless something has written into it.
+/// Keeps the state that a shell has written, unless another process has written into the text.
 fn keep_state(text: Option<Vec<u8>>, carry_over: &ShellCarryOver, children: &Spared) {
     carry_over.pay_state();
     if let Some(told) = text.as_deref().and_then(framing::read_state) {
