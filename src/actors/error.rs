@@ -11,7 +11,7 @@ use crate::ssh::command::CommandError;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::error::SshError;
 use crate::ssh::shell::OpenError;
-use crate::ssh::transfer::TransferFailure;
+use crate::ssh::transfer::{TransferError, TransferFailure};
 use crate::store::{SessionName, StoreError};
 
 /// A call that was not served. Domain failures travel in the reply; an actor that fails is a defect.
@@ -238,6 +238,15 @@ impl SessionError {
         match self {
             Self::Ended { fate, .. } | Self::Crashed { fate, .. } => *fate,
             _ => Fate::NotSent,
+        }
+    }
+
+    /// Whether the call was told to end.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Transfer(failure) => failure.error == TransferError::Cancelled,
+            Self::Ended { .. } => true,
+            _ => false,
         }
     }
 

@@ -163,3 +163,56 @@ async fn the_output_of_a_disconnected_session_can_be_read() {
     assert_eq!(look.text(), "unread\n", "{}", look.status());
     assert_ne!(look.meta("outcome"), "running");
 }
+
+#[tokio::test]
+async fn the_call_that_ended_a_job_is_named() {
+    for (tool, by) in [
+        ("ssh_disconnect", "disconnect"),
+        ("ssh_reconnect", "reconnect"),
+    ] {
+        let world = World::start().await;
+        let job = world.job("exec sleep 1000", json!({})).await;
+        let waiting = json!({"command": "exec sleep 2000", "waitMs": 50000});
+        let waiting = world.server.begin("ssh_exec", waiting).await;
+        eventually("the commands", || {
+            !world.processes("sleep 1000").is_empty() && !world.processes("sleep 2000").is_empty()
+        })
+        .await;
+        let answer = world.call(tool, json!({})).await;
+        assert!(!answer.is_error(), "{}", answer.status());
+        for end in [world.ended(&job).await, waiting.answer().await] {
+            let status = end.status();
+            assert!(
+                status.starts_with(&format!("ended by {tool} after ")),
+                "{status}"
+            );
+            assert!(status.contains("sent INT, gone ("), "{status}");
+            assert_eq!(end.meta("outcome"), "signaled", "{status}");
+            assert_eq!(end.meta("signal"), "INT", "{status}");
+            assert_eq!(end.meta("fate"), "completed", "{status}");
+            assert_eq!(end.meta("endedBy"), by, "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signal_of_ssh_input_and_a_time_limit_are_named_too() {
+    let world = World::start().await;
+    let job = world.job("exec sleep 1000", json!({})).await;
+    eventually("the command", || !world.processes("sleep 1000").is_empty()).await;
+    world.input(&job, json!({"signal": "TERM"})).await;
+    let end = world.ended(&job).await;
+    assert_eq!(end.meta("outcome"), "signaled", "{}", end.status());
+    assert_eq!(end.meta("endedBy"), "input", "{}", end.status());
+    assert!(
+        end.status().contains("; ended by ssh_input"),
+        "{}",
+        end.status()
+    );
+    let timed = json!({"command": "exec sleep 1000", "timeoutMs": 300});
+    let end = world.call("ssh_exec", timed).await;
+    assert_eq!(end.meta("outcome"), "timedOut", "{}", end.status());
+    assert_eq!(end.meta("endedBy"), "timeout", "{}", end.status());
+    let end = world.call("ssh_exec", json!({"command": "exit 3"})).await;
+    assert!(end.meta("endedBy").is_null(), "{}", end.status());
+}

@@ -53,11 +53,12 @@ async fn a_reconnect_keeps_what_a_new_shell_can_have() {
     prepare(&world).await;
     let answer = world.call("ssh_reconnect", json!({})).await;
     assert!(!answer.is_error(), "{}", answer.status());
-    restored(&world).await;
+    let next = restored(&world).await;
+    assert_says(&next, &["the shell was ended by ssh_reconnect"]);
 }
 
 #[tokio::test]
-async fn a_disconnect_forgets_the_shell() {
+async fn a_disconnect_ends_the_shell_and_the_next_one_says_so() {
     let world = World::start().await;
     prepare(&world).await;
     let running = shell_with(&world, "sleep 1000", json!({"waitMs": 0})).await;
@@ -70,10 +71,26 @@ async fn a_disconnect_forgets_the_shell() {
         answer.status()
     );
     assert!(world.processes("sleep 1000").is_empty());
+    let next = restored(&world).await;
+    assert_eq!(next.meta("reconnected"), true);
+    assert_says(
+        &next,
+        &["a new shell", "the shell was ended by ssh_disconnect"],
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_given_to_another_host_gets_nothing_of_the_shell_before() {
+    let world = World::start().await;
+    prepare(&world).await;
+    world.call("ssh_disconnect", json!({})).await;
+    let port = world.sshd.port();
+    let other = json!({"host": "test", "port": port, "name": "web"});
+    let answer = world.call("ssh_connect", other).await;
+    assert!(!answer.is_error(), "{}", answer.status());
     let next = shell_with(&world, "echo ${A-none}", json!({"session": "web"})).await;
     assert_ran(&next, 0, "none\n", "");
     assert_eq!(next.meta("shellRestarted"), false);
-    assert_eq!(next.meta("reconnected"), true);
 }
 
 #[tokio::test]

@@ -173,7 +173,8 @@ impl<W: JobWork> Drop for JobState<W> {
     fn drop(&mut self) {
         if self.record.ended().is_none() {
             let crashed = self.record.crashed();
-            self.record_end(Err(crashed.clone()), false);
+            self.record
+                .mark_ended(Ended::without_outcome(crashed.clone(), &self.record));
             self.count_end(Err(&crashed));
         }
     }
@@ -204,19 +205,22 @@ impl<W: JobWork> JobState<W> {
         }
     }
 
-    fn record_end(&self, outcome: Result<Outcome, SessionError>, held_by_background: bool) {
-        self.record.mark_ended(Ended {
-            outcome,
-            elapsed: self.record.running_for(),
-            held_by_background,
-        });
-    }
-
     /// Tells the session and the caller of the end. A job that was handed over, or whose report leaves output out,
     /// can still be asked for.
-    fn conclude(&mut self, outcome: Result<Outcome, SessionError>, held_by_background: bool) {
+    fn conclude(
+        &mut self,
+        outcome: Result<Outcome, SessionError>,
+        held_by_background: bool,
+        own_end: Option<Outcome>,
+    ) {
         let ran = outcome.is_ok();
-        self.record_end(outcome.clone(), held_by_background);
+        self.record.mark_ended(Ended {
+            outcome: outcome.clone(),
+            elapsed: self.record.running_for(),
+            held_by_background,
+            own_end,
+            ended_by: self.record.ended_by(&outcome),
+        });
         self.count_end(outcome.as_ref());
         let keep = self.handed_over || (ran && self.call.work.has_more_output(&self.record));
         self.tell_session_of_end(keep);
@@ -246,11 +250,12 @@ where
         };
         match self.call.work.judge(&facts, self.end.try_recv().ok()) {
             Verdict::NotSent(_) if self.may_be_sent_again() => self.give_back(),
-            Verdict::NotSent(error) => self.conclude(Err(error), false),
+            Verdict::NotSent(error) => self.conclude(Err(error), false, None),
             Verdict::Ended {
                 outcome,
                 held_by_background,
-            } => self.conclude(outcome, held_by_background),
+                own_end,
+            } => self.conclude(outcome, held_by_background, own_end),
         }
         for stopper in self.stoppers.drain(..) {
             let _ = stopper.send(());

@@ -113,6 +113,11 @@ impl CommandWork {
                 reason,
             });
         }
+        let own_end = match finished.end {
+            End::Exited(status) => Some(Outcome::Exited(status)),
+            End::Signaled(signal) => Some(Outcome::Signaled(signal)),
+            _ => None,
+        };
         let outcome = match finished.end {
             End::Refused => return Verdict::failed(SessionError::ExecRefused),
             End::Lost(reason) => Outcome::ConnectionLost(reason),
@@ -121,6 +126,7 @@ impl CommandWork {
         Verdict::Ended {
             outcome: Ok(outcome),
             held_by_background: finished.held_by_background,
+            own_end,
         }
     }
 

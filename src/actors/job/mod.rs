@@ -10,6 +10,7 @@ pub(crate) mod command;
 mod command_task;
 mod command_work;
 mod deadlines;
+pub mod ended_by;
 pub mod kind;
 pub(crate) mod message;
 pub mod outcome;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::ended_by::EndedBy;
 use super::kind::JobKind;
 use super::outcome::{Outcome, ShellFacts};
 use super::transfer::TransferJob;
@@ -44,6 +45,16 @@ pub struct JobRecord {
     /// Gone once the input is closed.
     input: Mutex<Option<mpsc::Sender<Input>>>,
     signals: mpsc::Sender<Signal>,
+    stop: Mutex<StopRequests>,
+}
+
+/// The requests to end a job so far.
+#[derive(Debug, Default, Clone, Copy)]
+struct StopRequests {
+    /// Who told the job to end first.
+    by: Option<EndedBy>,
+    /// The last signal of `ssh_input`.
+    sent: Option<Signal>,
 }
 
 /// The end of a job.
@@ -55,6 +66,10 @@ pub struct Ended {
     pub elapsed: Duration,
     /// A background process of the command still held the output.
     pub held_by_background: bool,
+    /// How the process ended by the host's account, where the outcome is that it was told to end.
+    pub own_end: Option<Outcome>,
+    /// Who ended the job, if the job did not end by itself.
+    pub ended_by: Option<EndedBy>,
 }
 
 /// How far the output has been read, for each way of reading it.
@@ -82,6 +97,19 @@ pub(crate) struct JobDescription {
 pub(crate) struct JobInbox {
     pub(crate) input: mpsc::Receiver<Input>,
     pub(crate) signals: mpsc::Receiver<Signal>,
+}
+
+impl Ended {
+    /// The end of a job that failed inside this program.
+    pub(crate) fn without_outcome(error: SessionError, record: &JobRecord) -> Self {
+        Self {
+            outcome: Err(error),
+            elapsed: record.running_for(),
+            held_by_background: false,
+            own_end: None,
+            ended_by: None,
+        }
+    }
 }
 
 impl JobRecord {
@@ -112,6 +140,7 @@ impl JobRecord {
             marks: Mutex::default(),
             input: Mutex::new(description.interactive.then_some(sender)),
             signals,
+            stop: Mutex::default(),
         };
         let inbox = JobInbox {
             input,
@@ -248,9 +277,37 @@ impl JobRecord {
         lock(&self.input).take().is_some()
     }
 
-    /// Queues a signal; false when the job has ended or the queue is full.
+    /// Queues a signal of `ssh_input`; false when the job has ended or the queue is full.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.signals.try_send(signal).is_ok()
+        let is_queued = self.signals.try_send(signal).is_ok();
+        if is_queued {
+            let mut stop = lock(&self.stop);
+            stop.sent = Some(signal);
+            if self.transfer().is_some() && signal.asks_to_end() {
+                stop.by.get_or_insert(EndedBy::Input);
+            }
+        }
+        is_queued
+    }
+
+    /// Notes who tells the job to end. The first request counts.
+    pub(crate) fn note_stop(&self, by: EndedBy) {
+        lock(&self.stop).by.get_or_insert(by);
+    }
+
+    /// Who told the job to end, apart from its own caller.
+    pub(super) fn told_to_end_by(&self) -> Option<EndedBy> {
+        lock(&self.stop).by
+    }
+
+    /// Who ended the job, given how the job ended.
+    pub(super) fn ended_by(&self, outcome: &Result<Outcome, SessionError>) -> Option<EndedBy> {
+        let stop = *lock(&self.stop);
+        match outcome {
+            Ok(outcome) => EndedBy::of_outcome(outcome, stop.by, stop.sent),
+            Err(error) if error.is_cancelled() => stop.by,
+            Err(_) => None,
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ended_by::EndedBy;
 use super::outcome::{Outcome, ShellFacts};
-use super::record::JobRecord;
+use super::record::{Ended, JobRecord};
 use super::transfer::TransferJob;
 use crate::actors::error::SessionError;
 use crate::actors::output::SharedOutput;
@@ -22,6 +23,10 @@ pub struct CommandReport {
     pub record: Option<Arc<JobRecord>>,
     /// How the command ended, or [`Outcome::Running`].
     pub outcome: Outcome,
+    /// How the process ended by the host's account, where the outcome is that it was told to end.
+    pub own_end: Option<Outcome>,
+    /// Who ended the command, if it did not end by itself.
+    pub ended_by: Option<EndedBy>,
     /// Time from the exec request to the end, or until now.
     pub elapsed: Duration,
     /// The directory as given; in a shell, the directory after the command.
@@ -58,21 +63,26 @@ pub struct TransferReport {
 impl JobRecord {
     /// The command as it stands now, or the reason why nothing ran.
     pub fn report(self: &Arc<Self>) -> Result<CommandReport, SessionError> {
-        let (outcome, elapsed, held_by_background) = match self.ended() {
-            Some(ended) => (ended.outcome?, ended.elapsed, ended.held_by_background),
-            None => (Outcome::Running, self.running_for(), false),
-        };
+        let ended = self.ended().unwrap_or_else(|| Ended {
+            outcome: Ok(Outcome::Running),
+            elapsed: self.running_for(),
+            held_by_background: false,
+            own_end: None,
+            ended_by: None,
+        });
         Ok(CommandReport {
             session: self.session.clone(),
             job: self.name.clone(),
             record: Some(Arc::clone(self)),
-            outcome,
-            elapsed,
+            outcome: ended.outcome?,
+            own_end: ended.own_end,
+            ended_by: ended.ended_by,
+            elapsed: ended.elapsed,
             cwd: self.kind.cwd(),
             shell: self.kind.shell(),
             output: self.output.clone(),
             pty: self.has_terminal(),
-            held_by_background,
+            held_by_background: ended.held_by_background,
             reconnected: self.reconnected,
         })
     }

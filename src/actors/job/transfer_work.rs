@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ended_by::EndedBy;
 use super::kind::JobKind;
 use super::outcome::Outcome;
 use super::record::{JobDescription, JobRecord};
@@ -86,11 +87,16 @@ impl JobWork for TransferWork {
         }
     }
 
-    fn judge(&self, _job: &JobFacts<'_>, end: Option<Self::End>) -> Verdict {
-        let result = end.unwrap_or_else(|| {
+    fn judge(&self, job: &JobFacts<'_>, end: Option<Self::End>) -> Verdict {
+        let mut result = end.unwrap_or_else(|| {
             let error = TransferError::Internal("its task failed".to_owned());
             Err(error.into())
         });
+        if let Err(failure) = &mut result
+            && failure.error == TransferError::Cancelled
+        {
+            failure.ended_by = job.record.told_to_end_by().map(EndedBy::words);
+        }
         if let Err(failure) = &result
             && failure.unstarted
         {
@@ -103,6 +109,7 @@ impl JobWork for TransferWork {
                 Err(failure) => Err(SessionError::Transfer(Box::new(failure))),
             },
             held_by_background: false,
+            own_end: None,
         }
     }
 

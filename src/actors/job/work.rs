@@ -83,6 +83,8 @@ pub(crate) enum Verdict {
         outcome: Result<Outcome, SessionError>,
         /// A background process still held the output.
         held_by_background: bool,
+        /// How the process ended by the host's account, where the outcome is that it was told to end.
+        own_end: Option<Outcome>,
     },
 }
 
@@ -92,6 +94,7 @@ impl Verdict {
         Self::Ended {
             outcome: Err(error),
             held_by_background: false,
+            own_end: None,
         }
     }
 }

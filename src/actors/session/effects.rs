@@ -66,6 +66,7 @@ impl SessionState {
                 dial_task::watch(&link, generation, self.myself.clone());
             }
             Effect::TellEstablished { spec, pin } => {
+                self.work.shell.set_target(&spec);
                 let name = self.connection.name().clone();
                 let established = SupervisorMessage::Established {
                     name,

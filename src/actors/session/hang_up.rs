@@ -9,6 +9,7 @@ use super::connection_state::event::Goodbye;
 use super::jobs::stop_all;
 use super::live_link::LiveLink;
 use super::session_state::{SessionPorts, SessionState};
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::message::JobMessage;
 use crate::limits;
 use crate::ssh::ending::process_group;
@@ -16,15 +17,20 @@ use crate::ssh::ending::process_group;
 impl SessionState {
     /// Starts the task that stops the jobs and closes the link.
     pub(super) fn hang_up(&mut self, link: Option<Arc<LiveLink>>, goodbye: Goodbye<SessionPorts>) {
+        let by = match &goodbye {
+            Goodbye::Reconnect => EndedBy::Reconnect,
+            Goodbye::Disconnect(_) => EndedBy::Disconnect,
+            Goodbye::ShutDown(_) => EndedBy::Shutdown,
+        };
+        self.work.note_stop(by);
         let (names, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
         match goodbye {
             Goodbye::Reconnect => {
-                self.work.shell.end();
+                self.work.shell.end_by(by);
                 tokio::spawn(stop_and_close(jobs, link));
             }
             Goodbye::Disconnect(reply) => {
-                // Like a password, the shell's memory lives as long as its session is meant to be up.
-                self.work.shell.forget();
+                self.work.shell.end_by(by);
                 tokio::spawn(async move {
                     stop_and_close(jobs, link).await;
                     let _ = reply.send(names);

@@ -12,6 +12,7 @@ use super::work::Work;
 use crate::actors::job::Route;
 use crate::actors::job::actor::{self, JobActor, JobArguments};
 use crate::actors::job::command::{CommandWork, RunIn};
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::message::JobMessage;
 use crate::actors::job::record::{Ended, JobRecord};
 use crate::actors::job::transfer_work::TransferResources;
@@ -117,12 +118,15 @@ impl Work {
             .extract_if(.., |_, entry| entry.actor.get_id() == id)
             .collect();
         for (number, JobEntry { record, .. }) in crashed {
-            record.mark_ended(Ended {
-                outcome: Err(record.crashed()),
-                elapsed: record.running_for(),
-                held_by_background: false,
-            });
+            record.mark_ended(Ended::without_outcome(record.crashed(), &record));
             self.ended.insert(number, record);
+        }
+    }
+
+    /// Notes in all running jobs who ends them.
+    pub(super) fn note_stop(&self, by: EndedBy) {
+        for entry in self.running.values() {
+            entry.record.note_stop(by);
         }
     }
 

@@ -6,9 +6,11 @@ use ractor::ActorRef;
 
 use super::queue::Queue;
 use crate::actors::job::command::CommandWork;
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::shell::ShellMessage;
 use crate::limits;
 use crate::ssh::shell::ShellCarryOver;
+use crate::store::SessionSpec;
 
 /// The shell of a session, and the commands that wait for it.
 pub(super) struct ShellSlot {
@@ -18,6 +20,8 @@ pub(super) struct ShellSlot {
     pub(super) current: Option<(ActorRef<ShellMessage>, u64)>,
     /// State that the next shell continues with.
     pub(super) memory: Arc<ShellCarryOver>,
+    /// The target whose state that is.
+    target: Option<Box<SessionSpec>>,
 }
 
 impl Default for ShellSlot {
@@ -26,15 +30,29 @@ impl Default for ShellSlot {
             queue: Queue::with_capacity(limits::JOBS_QUEUED_MAX),
             current: None,
             memory: Arc::default(),
+            target: None,
         }
     }
 }
 
 impl ShellSlot {
-    /// Ends the shell and forgets its state.
-    pub(super) fn forget(&mut self) {
+    /// Takes note of the target of a new link. State of another target is dropped: exported variables may be secrets
+    /// of that host.
+    pub(super) fn set_target(&mut self, target: &SessionSpec) {
+        let is_same = |old: &SessionSpec| old.same_target(target);
+        if !self.target.as_deref().is_none_or(is_same) {
+            self.end();
+            self.memory = Arc::default();
+        }
+        self.target = Some(Box::new(target.clone()));
+    }
+
+    /// Ends the shell because of a call, which the next shell names.
+    pub(super) fn end_by(&mut self, by: EndedBy) {
+        if self.current.is_some() {
+            self.memory.note_ended_by(by.words());
+        }
         self.end();
-        self.memory = Arc::default();
     }
 
     /// Ends the shell. A command that runs there ends with an outcome that says so.

@@ -177,8 +177,8 @@ async fn open_with_saved_state(
         restarted: generation > 1,
         ..ShellFacts::default()
     };
+    let why = memory.take_end();
     if facts.restarted {
-        let why = memory.take_end();
         let why = why.unwrap_or_else(|| "its connection is gone".to_owned());
         let got = match (restored, cwd) {
             (Restored::All, _) if owed => {

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
 use crate::ssh::framing::Saved;
 
 /// Shared by a session and the shell that it has at the moment.
@@ -13,8 +15,8 @@ struct Remembered {
     /// Shells so far.
     generation: u64,
     saved: Option<Saved>,
-    /// Why the last shell ended.
-    ended: Option<String>,
+    /// Why the last shell ended, and when a call ended it.
+    ended: Option<(String, Option<Instant>)>,
     /// Commands that have ended and behind which the shell tells its state, less those whose state has come. Either
     /// may come first. Above zero, the saved state may lack changes of the last command.
     owed: i64,
@@ -35,14 +37,25 @@ impl ShellCarryOver {
         self.lock().saved = None;
     }
 
-    /// Notes why the shell is no more.
+    /// Notes why the shell is no more. The first reason counts: a shell that a call ended may say something else.
     pub(crate) fn note_end(&self, words: String) {
-        self.lock().ended = Some(words);
+        self.lock().ended.get_or_insert((words, None));
+    }
+
+    /// Notes that a call ends the shell.
+    pub(crate) fn note_ended_by(&self, call: &str) {
+        let words = format!("the shell was ended by {call}");
+        let now = Instant::now();
+        self.lock().ended.get_or_insert((words, Some(now)));
     }
 
     /// Why the last shell ended; taken when the next shell is ready.
     pub(crate) fn take_end(&self) -> Option<String> {
-        self.lock().ended.take()
+        let (words, at) = self.lock().ended.take()?;
+        Some(match at {
+            Some(at) => format!("{words} {} s ago", at.elapsed().as_secs()),
+            None => words,
+        })
     }
 
     /// Counts a new shell.
@@ -97,6 +110,16 @@ impl ShellCarryOver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_of_an_end_counts() {
+        let memory = ShellCarryOver::default();
+        memory.note_ended_by("ssh_disconnect");
+        memory.note_end("its connection is gone".to_owned());
+        let words = memory.take_end().unwrap();
+        assert_eq!(words, "the shell was ended by ssh_disconnect 0 s ago");
+        assert_eq!(memory.take_end(), None);
+    }
 
     #[test]
     fn what_was_not_told_is_owed_once_whichever_comes_first() {

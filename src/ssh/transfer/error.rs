@@ -219,6 +219,8 @@ pub struct TransferFailure {
     pub left: Option<String>,
     /// The connection was lost before the first request.
     pub unstarted: bool,
+    /// The call that stopped the transfer, if its own caller did not.
+    pub ended_by: Option<&'static str>,
 }
 
 impl From<TransferError> for TransferFailure {
@@ -228,6 +230,7 @@ impl From<TransferError> for TransferFailure {
             kept: None,
             left: None,
             unstarted: false,
+            ended_by: None,
         }
     }
 }
@@ -235,6 +238,9 @@ impl From<TransferError> for TransferFailure {
 impl fmt::Display for TransferFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)?;
+        if let Some(call) = self.ended_by {
+            write!(f, "; it was ended by {call}")?;
+        }
         if let Some(kept) = &self.kept {
             write!(
                 f,

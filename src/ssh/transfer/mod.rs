@@ -134,6 +134,7 @@ async fn clean_up(
         kept: context.temp_files.take_partial(),
         left: left.first().cloned(),
         unstarted: false,
+        ended_by: None,
     };
     leftovers.add(left);
     failure

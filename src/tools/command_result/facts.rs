@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::shown::{Paging, Shown};
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::outcome::{Outcome, ShellFacts};
 use crate::actors::job::record::JobRecord;
 use crate::actors::job::report::CommandReport;
@@ -23,6 +24,10 @@ pub(super) struct CommandFacts<'a> {
     pub(super) is_kept: bool,
     /// The end of the command, or `Running`.
     pub(super) outcome: &'a Outcome,
+    /// How the process ended by the host's account, where the outcome is that it was told to end.
+    pub(super) own_end: Option<&'a Outcome>,
+    /// Who ended the command, if it did not end by itself.
+    pub(super) ended_by: Option<EndedBy>,
     /// The state of a command that is `Running`.
     pub(super) activity: Activity,
     /// From the exec request to the end, or until now.
@@ -67,6 +72,14 @@ pub(super) enum Activity {
 }
 
 impl<'a> CommandFacts<'a> {
+    /// The outcome for programs: a command that was ended by a call other than its own keeps its own outcome.
+    pub(super) fn own_outcome(&self) -> &'a Outcome {
+        match (self.outcome, self.own_end) {
+            (Outcome::Cancelled(_), Some(own_end)) => own_end,
+            (outcome, _) => outcome,
+        }
+    }
+
     /// Gathers the facts. The output is looked at under one lock.
     pub(super) fn new(report: &'a CommandReport, shown: &'a Shown) -> Self {
         let record = report.record.as_deref();
@@ -84,6 +97,8 @@ impl<'a> CommandFacts<'a> {
             job: &report.job,
             is_kept: record.is_some(),
             outcome: &report.outcome,
+            own_end: report.own_end.as_ref(),
+            ended_by: report.ended_by,
             activity,
             elapsed: report.elapsed,
             cwd: report.cwd.as_deref(),

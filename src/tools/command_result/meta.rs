@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::facts::CommandFacts;
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::outcome::{Outcome, ShellFacts};
 use crate::tools::record::millis;
 
@@ -21,6 +22,8 @@ struct Record<'a> {
     exit_code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'static str>,
     duration_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cwd: Option<&'a str>,
@@ -45,18 +48,20 @@ struct Record<'a> {
 /// Writes the record.
 pub(super) fn record(facts: &CommandFacts<'_>) -> Value {
     let outcome = facts.outcome;
+    let own_outcome = facts.own_outcome();
     let ended = *outcome != Outcome::Running;
     let shell = facts.shell;
     json!(Record {
         session: facts.session,
         job: facts.is_kept.then_some(facts.job),
-        outcome: outcome.as_str(),
+        outcome: own_outcome.as_str(),
         fate: ended.then(|| outcome.fate().as_str()),
-        exit_code: match outcome {
+        exit_code: match own_outcome {
             Outcome::Exited(status) => Some(*status),
             _ => None,
         },
-        signal: signal(outcome),
+        signal: signal(own_outcome),
+        ended_by: facts.ended_by.map(EndedBy::as_str),
         duration_ms: millis(facts.elapsed),
         cwd: facts.cwd,
         stdout_bytes: facts.stdout_bytes,

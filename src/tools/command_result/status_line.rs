@@ -30,7 +30,11 @@ fn ending(facts: &CommandFacts<'_>) -> String {
                 kill_words(kill.as_ref())
             )
         }
-        Outcome::Cancelled(kill) => format!("ended after {took}: {}", kill_words(kill.as_ref())),
+        Outcome::Cancelled(kill) => {
+            let by = facts.ended_by.map(|by| format!(" by {}", by.words()));
+            let by = by.unwrap_or_default();
+            format!("ended{by} after {took}: {}", kill_words(kill.as_ref()))
+        }
         Outcome::Running => {
             let state = match facts.activity {
                 Activity::WaitsForChannel => "not started",
@@ -75,6 +79,7 @@ fn kill_words(kill: Option<&KillReport>) -> String {
 fn remarks(facts: &CommandFacts<'_>) -> Vec<String> {
     let mut remarks = vec![place(facts)];
     remarks.extend(facts.lost_because.map(str::to_owned));
+    remarks.extend(ender(facts));
     if facts.reconnected {
         remarks.push("connected first".to_owned());
     }
@@ -103,6 +108,14 @@ fn remarks(facts: &CommandFacts<'_>) -> Vec<String> {
         remarks.push(format!("output not kept whole: {reason}"));
     }
     remarks
+}
+
+/// Who ended the command, unless the beginning of the line says that already.
+fn ender(facts: &CommandFacts<'_>) -> Option<String> {
+    match facts.outcome {
+        Outcome::TimedOut { .. } | Outcome::Cancelled(_) => None,
+        _ => facts.ended_by.map(|by| format!("ended by {}", by.words())),
+    }
 }
 
 /// Session, job and directory.

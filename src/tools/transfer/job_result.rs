@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::record::{TransferRecord, TransferState};
 use crate::actors::SessionError;
+use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::record::JobRecord;
 use crate::actors::job::transfer::TransferJob;
 use crate::actors::request::TransferWatch;
@@ -22,10 +23,13 @@ use crate::tools::tool::Call;
 
 /// The record in `_meta`: the transfer's own record with the fields that every job's result has.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct JobMeta<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fate: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'static str>,
     #[serde(flatten)]
     transfer: &'a TransferRecord,
 }
@@ -49,6 +53,7 @@ pub(in crate::tools) async fn wait_and_render(
     let elapsed = ended
         .as_ref()
         .map_or_else(|| job.running_for(), |ended| ended.elapsed);
+    let ended_by = ended.as_ref().and_then(|ended| ended.ended_by);
     let state = match ended.map(|ended| ended.outcome) {
         None => TransferState::Running,
         Some(Ok(_)) => TransferState::Done,
@@ -58,12 +63,13 @@ pub(in crate::tools) async fn wait_and_render(
         Some(Err(error)) => return Err(error.into()),
     };
     let names = (job.session.to_string(), job.name.clone());
-    Ok(render(&TransferRecord::of_job(
-        names, state, transfer, elapsed,
-    )))
+    Ok(render(
+        &TransferRecord::of_job(names, state, transfer, elapsed),
+        ended_by,
+    ))
 }
 
-fn render(record: &TransferRecord) -> CallToolResult {
+fn render(record: &TransferRecord, ended_by: Option<EndedBy>) -> CallToolResult {
     let (outcome, fate) = match record.state {
         TransferState::Running => ("running", None),
         TransferState::Done => ("exited", Some(Fate::Completed)),
@@ -72,6 +78,7 @@ fn render(record: &TransferRecord) -> CallToolResult {
     let meta_record = JobMeta {
         outcome,
         fate: fate.map(Fate::as_str),
+        ended_by: ended_by.map(EndedBy::as_str),
         transfer: record,
     };
     let mut meta = MetaObject::new();

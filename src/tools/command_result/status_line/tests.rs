@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::actors::job::ended_by::EndedBy;
 use crate::output::Stream;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::Signal;
@@ -16,6 +17,8 @@ fn facts(outcome: &Outcome) -> CommandFacts<'_> {
         job: "web-7",
         is_kept: false,
         outcome,
+        own_end: None,
+        ended_by: None,
         activity: Activity::Runs,
         elapsed: Duration::from_millis(420),
         cwd: None,
@@ -74,6 +77,26 @@ fn each_outcome_has_its_line() {
     for (outcome, expected) in rows {
         assert_eq!(render(&facts(&outcome)), expected);
     }
+}
+
+#[test]
+fn the_call_that_ended_a_command_is_named() {
+    let by = |ended_by, outcome| {
+        let facts = CommandFacts {
+            ended_by: Some(ended_by),
+            ..facts(outcome)
+        };
+        render(&facts)
+    };
+    let cancelled = Outcome::Cancelled(kill(Signal::Int, Some(true)));
+    assert_eq!(
+        by(EndedBy::Disconnect, &cancelled),
+        "ended by ssh_disconnect after 0.42 s: sent INT, gone (session web)"
+    );
+    assert_eq!(
+        by(EndedBy::Input, &Outcome::Signaled(Signal::Term)),
+        "killed by SIGTERM in 0.42 s (session web; ended by ssh_input)"
+    );
 }
 
 #[test]
