@@ -1,18 +1,19 @@
-//! What to do about a refusal, as sentences with commands that can be pasted.
+//! Advice for the user about a refused key, with commands that can be pasted into a shell.
 
 use super::known_hosts::Entry;
+use super::line::LineDamage;
 use super::policy::HostKeyPolicy;
 use super::refusal::FileLine;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// Why an unknown key cannot be recorded.
+/// The reason why an unknown key cannot be recorded.
 #[derive(Debug, Clone)]
 pub(super) enum Obstacle<'a> {
-    /// S5: a line for this host is damaged, for this reason. A damaged line may hold the key, so the key does not
-    /// count as unknown.
-    Damaged(&'a FileLine, &'static str),
+    /// S5: a line for this host is damaged. The line may hold another key of the host, so the presented key
+    /// may be a changed key.
+    Damaged(&'a FileLine, LineDamage),
     /// UserKnownHostsFile names no file.
     NoFile,
     /// S4: a CA covers the host, so a bare key is not trusted on first sight.
@@ -22,25 +23,27 @@ pub(super) enum Obstacle<'a> {
 impl fmt::Display for Obstacle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Damaged(place, reason) => {
+            Self::Damaged(place, damage) => {
                 write!(
                     f,
-                    "{place} cannot be parsed ({reason}), mend or remove that line"
+                    "{place} cannot be parsed ({damage}), correct or remove that line"
                 )
             }
-            Self::NoFile => f.write_str("UserKnownHostsFile names no file to record it in"),
+            Self::NoFile => f.write_str("UserKnownHostsFile names no file to record the key in"),
             Self::Authority(place) => {
                 write!(
                     f,
-                    "{place} names a certificate authority for this host, and a bare key beside one is not recorded unseen"
+                    "{place} names a certificate authority for this host, so a key without a certificate is not recorded automatically"
                 )
             }
         }
     }
 }
 
-/// For a key that is recorded nowhere: what stood in the way, and how a person records it. `ssh` shows the
-/// fingerprint of the very key that it then records; `ssh-keyscan` would record whatever it meets.
+/// Advice for an unknown key: the obstacle, if any, and the command with which a person records the key.
+///
+/// The command is `ssh`, which asks about the fingerprint of the key before recording the key.
+/// `ssh-keyscan` would record any key without asking.
 pub(super) fn for_unknown(
     policy: &HostKeyPolicy,
     target: Option<&Path>,
@@ -55,11 +58,11 @@ pub(super) fn for_unknown(
     )
 }
 
-/// For a key that differs from the recorded one: how to remove the line that no longer holds.
+/// Advice for a changed key: the command that removes the outdated line.
 pub(super) fn for_changed(name: &str, entry: &Entry) -> String {
     let condition = "only if the host's administrator confirms the new fingerprint";
     if entry.shared {
-        // ssh-keygen -R removes the whole line, and with it the key of the other hosts.
+        // `ssh-keygen -R` removes the whole line, so the other hosts would lose their recorded key.
         return format!(
             "{condition}, take this host out of line {} of {}, which names other hosts too",
             entry.place.line,
@@ -74,7 +77,8 @@ pub(super) fn for_changed(name: &str, entry: &Entry) -> String {
     )
 }
 
-/// The `ssh` call that asks a person about the key and records it in the right file under the right name.
+/// The `ssh` command that asks about the key and records the key in the file and under the name where this
+/// program looks the key up.
 fn ssh_command(policy: &HostKeyPolicy, target: Option<&Path>) -> String {
     let mut command = "ssh -o StrictHostKeyChecking=ask".to_owned();
     let mut option = |text: String| {
@@ -98,7 +102,7 @@ fn ssh_command(policy: &HostKeyPolicy, target: Option<&Path>) -> String {
     command
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell, if necessary.
 fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

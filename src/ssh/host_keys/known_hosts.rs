@@ -1,8 +1,8 @@
-//! The entries of all known_hosts files that concern one host, loaded once for a dial.
+//! The known_hosts entries that concern a host, loaded once for each dial.
 
 use super::file::{self, Opened};
 use super::key_text::{self, KeyText};
-use super::line::{self, Marker};
+use super::line::{self, LineDamage, Marker};
 use super::name::LookupNames;
 use super::pattern::{self, NameMatch};
 use super::policy::HostKeyPolicy;
@@ -13,12 +13,12 @@ use russh::keys::ssh_key::public::KeyData;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What is recorded about a host.
+/// The recorded and revoked keys of a host.
 #[derive(Debug, Clone)]
 pub struct KnownHosts {
-    /// What was asked for.
+    /// The settings of the host.
     pub(super) policy: HostKeyPolicy,
-    /// The names that were looked up.
+    /// The lookup names of the host.
     pub(super) names: LookupNames,
     /// The lines that concern the host, in the order of reading.
     pub(super) entries: Vec<Entry>,
@@ -28,50 +28,50 @@ pub struct KnownHosts {
     pub(super) target: Option<Arc<Path>>,
 }
 
-/// One line that concerns the host.
+/// A line that concerns the host.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Where it stands.
+    /// The file and line number.
     pub(super) place: FileLine,
-    /// Which of the names it stands for.
+    /// The name of the host that the line matches.
     pub(super) scope: Scope,
-    /// What it says.
+    /// The meaning of the line.
     pub(super) statement: Statement,
-    /// It names other hosts too, so that removing it would lose their key.
+    /// Whether the line names other hosts too. Removing a shared line would lose their key.
     pub(super) shared: bool,
 }
 
-/// How a line concerns the host.
+/// The name of the host that a line matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// It stands for the exact name.
+    /// The lookup name.
     Exact,
-    /// It stands for the bare name only, while the port is not 22.
+    /// Only the bare name, while the host is on another port than 22.
     Bare,
-    /// Its name cannot be read; it may stand for this host.
+    /// The name field cannot be decoded, so the line may stand for this host.
     Unclear,
 }
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Statement {
     /// The host has this key.
     Key(KeyData),
-    /// A certificate in a plain line: recorded, but no bare key equals it.
+    /// The host has a certificate. No bare key equals a certificate.
     Certificate,
     /// This key certifies the host's keys.
     CertAuthority(KeyData),
     /// This key must not be accepted.
     Revoked(KeyData),
-    /// It cannot be parsed, for this reason.
-    Damaged(&'static str),
+    /// The line cannot be parsed.
+    Damaged(LineDamage),
 }
 
 impl KnownHosts {
     /// Reads every file that the policy names. Blocks on file reads, which are bounded.
     ///
-    /// A file that does not exist is empty. One that exists and cannot be read is a refusal under every
-    /// setting, because it may hold a `@revoked` line (this is what S6 asks for, and more).
+    /// A missing file counts as empty. An existing file that cannot be read leads to a refusal under every
+    /// setting, because the file may hold a `@revoked` line. (S6 alone would refuse under `accept-new` only.)
     pub fn load(policy: HostKeyPolicy) -> Result<Self, HostKeyRefusal> {
         let names = LookupNames::of(&policy)?;
         let mut entries = Vec::new();
@@ -91,10 +91,10 @@ impl KnownHosts {
         })
     }
 
-    /// The types of the recorded keys, those to ask for first (see [`super::order_host_key_algorithms`]).
+    /// The types of the recorded keys, which [`super::order_host_key_algorithms`] proposes first.
     ///
-    /// Only plain lines for the exact name count, as in OpenSSH: the bare name of a host on another port
-    /// can make its key accepted, but does not choose which key is asked for.
+    /// As in OpenSSH, only plain lines for the exact name count. For a host on another port, a line for the
+    /// bare name can make a key accepted but does not change the proposed order.
     pub fn recorded_algorithms(&self) -> Vec<Algorithm> {
         let mut found = Vec::new();
         for (_, key) in self.keys(Scope::Exact) {
@@ -106,7 +106,7 @@ impl KnownHosts {
         found
     }
 
-    /// The bare keys of plain lines.
+    /// The bare keys of plain lines, with their lines.
     pub(super) fn keys(&self, scope: Scope) -> impl Iterator<Item = (&Entry, &KeyData)> {
         let in_scope = move |entry: &&Entry| entry.scope == scope;
         let entries = self.entries.iter().filter(in_scope);
@@ -116,7 +116,7 @@ impl KnownHosts {
         })
     }
 
-    /// The keys of `@cert-authority` lines, for either name.
+    /// The keys of `@cert-authority` lines for either name.
     pub(super) fn authorities(&self) -> impl Iterator<Item = (&FileLine, &KeyData)> {
         self.entries
             .iter()
@@ -126,16 +126,16 @@ impl KnownHosts {
             })
     }
 
-    /// The first line for this host, or perhaps for it, that cannot be parsed.
-    pub(super) fn damaged(&self) -> Option<(&FileLine, &'static str)> {
+    /// The first line that cannot be parsed and stands, or may stand, for this host.
+    pub(super) fn damaged(&self) -> Option<(&FileLine, LineDamage)> {
         self.entries.iter().find_map(|entry| match entry.statement {
-            Statement::Damaged(reason) => Some((&entry.place, reason)),
+            Statement::Damaged(damage) => Some((&entry.place, damage)),
             _ => None,
         })
     }
 }
 
-/// Adds the lines of one file that concern the host.
+/// Appends the lines of a file that concern the host.
 fn read_entries(path: &Path, names: &LookupNames, entries: &mut Vec<Entry>) -> std::io::Result<()> {
     let Opened::File(file) = file::open(path)? else {
         return Ok(());
@@ -157,7 +157,7 @@ fn read_entries(path: &Path, names: &LookupNames, entries: &mut Vec<Entry>) -> s
     })
 }
 
-/// How a name field concerns the host, if it does.
+/// The name of the host that a name field matches; `None` for a line about other hosts.
 fn scope(field: &[u8], names: &LookupNames) -> Option<Scope> {
     match pattern::matches(field, &names.exact) {
         NameMatch::Yes => return Some(Scope::Exact),
@@ -168,16 +168,14 @@ fn scope(field: &[u8], names: &LookupNames) -> Option<Scope> {
     (pattern::matches(field, bare) == NameMatch::Yes).then_some(Scope::Bare)
 }
 
-/// What a line says, once its marker and key are read.
+/// The meaning of a line, from its marker and its key field.
 pub(super) fn statement(scope: Scope, marker: Marker, key: &[u8]) -> Statement {
     if scope == Scope::Unclear {
-        return Statement::Damaged(
-            "its hashed name cannot be decoded, so it may stand for this host",
-        );
+        return Statement::Damaged(LineDamage::UndecodableName);
     }
     match (marker, key_text::parse(key)) {
-        (Marker::Unknown, _) => Statement::Damaged("its marker is unknown"),
-        (_, Err(reason)) => Statement::Damaged(reason),
+        (Marker::Unknown, _) => Statement::Damaged(LineDamage::UnknownMarker),
+        (_, Err(error)) => Statement::Damaged(error.into()),
         (Marker::None, Ok(KeyText::Key(key))) => Statement::Key(key),
         (Marker::None, Ok(KeyText::Certificate(_))) => Statement::Certificate,
         (Marker::CertAuthority, Ok(key)) => Statement::CertAuthority(key.into_key()),

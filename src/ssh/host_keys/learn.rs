@@ -1,4 +1,7 @@
-//! Recording a new key: one line, added whole, under a lock, after looking once more.
+//! Recording a new key in a known_hosts file.
+//!
+//! The file is locked and read again, so that a key which another process has recorded meanwhile is
+//! respected. The line is then appended in a single write.
 
 use super::file;
 use super::known_hosts::KnownHosts;
@@ -15,12 +18,12 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 impl KnownHosts {
-    /// Records a key that [`KnownHosts::verify`] wants learned. Blocks: on file access, and for a limited
-    /// time on the lock.
+    /// Records a key for which [`KnownHosts::verify`] returned [`Verdict::Learn`]. Blocks on file access,
+    /// and up to [`KNOWN_HOSTS_LOCK_TIMEOUT`] on the lock.
     ///
-    /// Everything is read again under the lock. What another process has recorded meanwhile decides: the
-    /// same key is accepted and not written twice, another one is a changed key. S6: under `accept-new` a
-    /// key that cannot be recorded is refused; under `no` it is accepted unrecorded, as in OpenSSH.
+    /// All files are read again under the lock. If another process has recorded the same key meanwhile, the
+    /// key is accepted and not written twice; if another key, the presented key is refused as changed. A key
+    /// that cannot be recorded is refused under `accept-new` (S6) and accepted under `no`, as in OpenSSH.
     pub fn learn(&self, key: &PublicKey) -> Result<Source, HostKeyRefusal> {
         if let Some(settled) = settled(self.verify(key)) {
             return settled;
@@ -36,7 +39,7 @@ impl KnownHosts {
         }
     }
 
-    /// What it means that a key cannot be recorded.
+    /// The outcome for a key that cannot be recorded.
     fn not_added(&self, path: &Path, error: &io::Error) -> Result<Source, HostKeyRefusal> {
         let refusal = HostKeyRefusal::unwritable(path, error);
         match self.policy.strict {
@@ -45,7 +48,7 @@ impl KnownHosts {
         }
     }
 
-    /// The line as OpenSSH writes it: name, type, key, no comment.
+    /// The line for a key, in the form that OpenSSH writes: name, type and key, without a comment.
     fn line(&self, key: &PublicKey) -> io::Result<String> {
         let bare = PublicKey::from(key.key_data().clone());
         let text = bare.to_openssh().map_err(io::Error::other)?;
@@ -58,7 +61,7 @@ impl KnownHosts {
     }
 }
 
-/// The end of a verdict that asks for no learning.
+/// The outcome of a verdict other than [`Verdict::Learn`].
 fn settled(verdict: Verdict) -> Option<Result<Source, HostKeyRefusal>> {
     match verdict {
         Verdict::Learn => None,
@@ -67,20 +70,23 @@ fn settled(verdict: Verdict) -> Option<Result<Source, HostKeyRefusal>> {
     }
 }
 
-/// A verdict asks for no learning where there is no file. Should it ever do so, this refuses.
+/// The refusal for a policy without a file to record keys in. [`KnownHosts::verify`] returns no
+/// [`Verdict::Learn`] for such a policy; if that ever changes, the key is refused and not silently accepted.
 fn no_file() -> HostKeyRefusal {
     let error = io::Error::other("there is no file to record a key in");
     HostKeyRefusal::unwritable(Path::new("none"), &error)
 }
 
-/// The file, open for adding and locked until it is closed. The lock holds between processes of this
-/// program; OpenSSH takes none, and is kept out of our lines by adding each in one write.
+/// Opens the file for appending and locks the file until the returned handle is closed.
+///
+/// The lock excludes other processes of this program. OpenSSH takes no lock; lines of both programs do not
+/// mix, because each line is appended in a single write.
 fn lock(path: &Path) -> io::Result<File> {
     let attempts = KNOWN_HOSTS_LOCK_TIMEOUT.as_millis() / KNOWN_HOSTS_LOCK_POLL.as_millis();
     for _ in 0..attempts {
         let file = open_or_create(path)?;
         match file.try_lock() {
-            // ssh-keygen -R renames a new file over the old one: a line added to the old one is lost.
+            // `ssh-keygen -R` renames a new file over the old file. A line appended to the old file would be lost.
             Ok(()) if is_still(path, &file)? => return Ok(file),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => std::thread::park_timeout(KNOWN_HOSTS_LOCK_POLL),
@@ -89,11 +95,12 @@ fn lock(path: &Path) -> io::Result<File> {
     }
     Err(io::Error::new(
         io::ErrorKind::TimedOut,
-        "another process holds its lock",
+        "another process holds the lock of the file",
     ))
 }
 
-/// Opens the file for adding; what is missing of it and of its directory is created for its owner alone.
+/// Opens the file for appending. Creates the file and its directory if missing, accessible to the owner
+/// alone.
 fn open_or_create(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
     match file::open_without_waiting(path, flags) {
@@ -105,19 +112,19 @@ fn open_or_create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes the directory of the file, but not the one above it: `~/.ssh`, not a whole home.
+/// Creates the directory of the file but no directories above: `~/.ssh`, not a missing home directory.
 fn create_parent(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
     match DirBuilder::new().mode(0o700).create(parent) {
-        // Another process was faster.
+        // Another process has created the directory meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
 }
 
-/// Does the path still lead to this file?
+/// Whether the path still leads to this file.
 fn is_still(path: &Path, file: &File) -> io::Result<bool> {
     let opened = file.metadata()?;
     match std::fs::metadata(path) {
@@ -127,7 +134,7 @@ fn is_still(path: &Path, file: &File) -> io::Result<bool> {
     }
 }
 
-/// Adds one line in one write, after a newline if the file lacks its last one.
+/// Appends a line in a single write, after a newline if the file does not end with a newline.
 fn append(file: &File, line: &str) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut text = Vec::with_capacity(line.len() + 1);
@@ -136,13 +143,13 @@ fn append(file: &File, line: &str) -> io::Result<()> {
     }
     text.extend_from_slice(line.as_bytes());
     if length + text.len() as u64 > KNOWN_HOSTS_MAX_BYTES {
-        // The next reader would refuse the file as a whole.
+        // Readers refuse a file over the size limit, which would block every host.
         return Err(file::too_large());
     }
     write_whole(file, &text, length)
 }
 
-/// Does the file end within a line?
+/// Whether the file is not empty and its last byte is not a newline.
 fn lacks_newline(file: &File, length: u64) -> io::Result<bool> {
     let Some(last) = length.checked_sub(1) else {
         return Ok(false);
@@ -152,8 +159,10 @@ fn lacks_newline(file: &File, length: u64) -> io::Result<bool> {
     Ok(byte != *b"\n")
 }
 
-/// Writes all of it or nothing: half a line would be a damaged one. A file that somebody else has added to
-/// meanwhile is not cut.
+/// Writes the whole text or nothing, because part of a line would be a damaged line.
+///
+/// After a partial write, the file is cut back to its old length, unless another program has appended to
+/// the file meanwhile.
 fn write_whole(mut file: &File, text: &[u8], length: u64) -> io::Result<()> {
     let written = file.write(text)?;
     if written == text.len() {
@@ -164,7 +173,7 @@ fn write_whole(mut file: &File, text: &[u8], length: u64) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::WriteZero,
-        "the line was not written whole",
+        "only a part of the line was written",
     ))
 }
 

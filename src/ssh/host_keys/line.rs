@@ -1,24 +1,38 @@
-//! One line of a known_hosts file: marker, names, key.
+//! Parsing one line of a known_hosts file into marker, names and key.
 
-use super::key_text::{split_field, trim_start};
+use super::key_text::{KeyTextError, split_field, trim_start};
 
-/// What a line says about its key.
+/// The reason why a line that concerns a host cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LineDamage {
+    /// A word with `@` that is not a marker, or markers that contradict each other.
+    #[error("the marker is unknown")]
+    UnknownMarker,
+    /// The name field starts like a hashed name but has no valid salt and hash.
+    #[error("the hashed name cannot be decoded and may stand for this host")]
+    UndecodableName,
+    /// The key field is damaged.
+    #[error(transparent)]
+    Key(#[from] KeyTextError),
+}
+
+/// The role of the key on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// No marker: the key is the host's.
+    /// No marker: the key belongs to the host.
     None,
     /// `@cert-authority`: the key certifies host keys.
     CertAuthority,
     /// `@revoked`: the key must not be accepted.
     Revoked,
-    /// A word that is no marker, or markers that do not go together.
+    /// A word with `@` that is not a marker, or markers that contradict each other.
     Unknown,
 }
 
 /// A line that is neither empty nor a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// What it says about its key.
+    /// The role of the key.
     pub(super) marker: Marker,
     /// The name field: patterns or a hash.
     pub(super) names: &'a [u8],
@@ -26,9 +40,9 @@ pub(super) struct Line<'a> {
     pub(super) key: &'a [u8],
 }
 
-/// Splits a line, without its newline; nothing for a line that names no host.
+/// Splits a line without its newline into fields. `None` for a comment or a line that names no host.
 pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
-    // For OpenSSH a line ends at a NUL.
+    // OpenSSH stops reading a line at a NUL.
     let end = line.iter().position(|&byte| byte == 0);
     let line = trim_start(line.get(..end.unwrap_or(line.len()))?);
     if line.is_empty() || line.starts_with(b"#") {
@@ -39,8 +53,10 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     (!names.is_empty()).then_some(Line { marker, names, key })
 }
 
-/// The markers of a line as one. S2: words in any case, ended by a blank or a tab, and a `@revoked` among
-/// several counts, because a revocation that is overlooked is the worst way to misread a line.
+/// Combines the markers of a line into a single marker and returns the rest of the line.
+///
+/// S2: markers are read in any case, end in a blank or a tab, and any `@revoked` among several counts,
+/// because an overlooked revocation would let a stolen key pass.
 fn markers(line: &[u8]) -> (Marker, &[u8]) {
     let (mut found, mut rest) = (Marker::None, line);
     while rest.starts_with(b"@") {
@@ -55,7 +71,6 @@ fn markers(line: &[u8]) -> (Marker, &[u8]) {
     (found, rest)
 }
 
-/// One marker word.
 fn marker(word: &[u8]) -> Marker {
     if word.eq_ignore_ascii_case(b"@revoked") {
         Marker::Revoked

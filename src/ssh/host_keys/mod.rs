@@ -1,20 +1,36 @@
-//! Is the key that a server shows the key of the host that was asked for?
+//! Checks the key that a server presents against the known_hosts files.
 //!
-//! 1. The host is looked up under one name: HostKeyAlias, else `host` (port 22), else `[host]:port`.
-//!    For such a port without a plain entry the bare host name is tried too (equal: accepted).
-//! 2. `@revoked` lines for either name and the RevokedHostKeys lists come first and beat everything.
-//! 3. The plain lines for the name, of all files, are one set. A line equal to the key: accepted.
-//! 4. Lines, but none equal: the key has changed, whatever its type. This is safe only because the
-//!    client asks first for the types that are recorded ([`order_host_key_algorithms`]).
-//! 5. No line: unknown. `yes` and `ask` refuse, `accept-new` and `no` record the key, unless a line for
-//!    this host is damaged, a CA covers the host (`accept-new` only), or there is no file to add to.
-//! 6. Whatever fails on the way (a file that cannot be read, a lock that is held) is a refusal, never
-//!    "unknown, so learn". Files are only ever added to.
+//! The check goes through these steps:
 //!
-//! All of this follows OpenSSH but for the places where it is stricter on purpose, each marked `S1` to
-//! `S8` where it happens. [`KnownHosts::load`] and [`KnownHosts::learn`] block; [`KnownHosts::verify`]
-//! is a pure function of what was loaded. Host certificates are not judged here: `@cert-authority` lines
-//! are kept (see `KnownHosts::authorities`) for the module that will.
+//! 1. The host has a lookup name: HostKeyAlias if set, else `host` on port 22, else `[host]:port`.
+//!    A host on another port also has a bare name, `host`, for the case that `[host]:port` has no entry.
+//! 2. `@revoked` lines for either name and the RevokedHostKeys lists are consulted first. A revoked key is
+//!    refused even if other lines record the same key.
+//! 3. The plain lines for the lookup name, from all files together, form one set. If a line equals the
+//!    presented key, the key is accepted.
+//! 4. If there are such lines but none equals the key, the key has changed, even if the types differ.
+//!    Types may be ignored because the client asks first for the recorded types
+//!    ([`order_host_key_algorithms`]), so a server that still had the recorded key would have presented it.
+//! 5. If there is no such line, the key is unknown. `yes` and `ask` refuse the key; `accept-new` and `no`
+//!    record the key, unless a line for this host is damaged, a certificate authority covers the host
+//!    (`accept-new` only), or there is no file to add to.
+//! 6. A failure on the way (an unreadable file, a held lock) refuses the key and never makes the key
+//!    "unknown". Files are appended to and never rewritten.
+//!
+//! These rules follow OpenSSH, except that this program is stricter on purpose in eight cases. Comments in
+//! this module refer to the cases by number:
+//!
+//! - `S1`: a changed or revoked key is refused under `no` too.
+//! - `S2`: markers are read in any case and may end in a tab; any `@revoked` among several markers counts.
+//! - `S3`: `@revoked name` also applies to that host on other ports.
+//! - `S4`: `accept-new` records no bare key for a host that a `@cert-authority` line covers.
+//! - `S5`: a line for this host that cannot be parsed blocks recording.
+//! - `S6`: a known_hosts file that cannot be read or written blocks `accept-new`.
+//! - `S7`: NoHostAuthenticationForLocalhost is ignored.
+//! - `S8`: keys that a server offers for an update (UpdateHostKeys) are not recorded.
+//!
+//! [`KnownHosts::load`] and [`KnownHosts::learn`] block on files; [`KnownHosts::verify`] is a pure function
+//! of the loaded entries. This module does not judge host certificates.
 
 mod advice;
 mod file;
@@ -33,7 +49,9 @@ mod survey;
 mod tests;
 mod verdict;
 
+pub use key_text::KeyTextError;
 pub use known_hosts::KnownHosts;
+pub use line::LineDamage;
 pub use order::order_host_key_algorithms;
 pub use policy::{HostKeyPolicy, StrictHostKeyChecking};
 pub use refusal::{FileLine, HostKeyRefusal, PresentedKey, RefusalKind};

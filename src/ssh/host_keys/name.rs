@@ -8,21 +8,21 @@ use std::net::Ipv6Addr;
 /// The port whose number is left out of a recorded name.
 const DEFAULT_PORT: u16 = 22;
 
-/// Characters that never stand in a name: those with a meaning in known_hosts (lists, patterns, hashes,
-/// markers, comments) and those that OpenSSH refuses in host names because shells give them one.
+/// Characters that a name must not contain: those with a meaning in known_hosts (lists, patterns, hashes,
+/// markers, comments) and those that OpenSSH refuses in host names because shells interpret them.
 const FORBIDDEN: &[u8] = b"@?*#[]|!,'\"\\`$;&<>(){}";
 
 /// The names to look up, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LookupNames {
-    /// The name that is recorded: the alias, `host`, or `[host]:port`.
+    /// The name under which keys are recorded: the alias, `host`, or `[host]:port`.
     pub(super) exact: String,
-    /// For `[host]:port`: the host alone, which counts when the exact name has no entry.
+    /// For `[host]:port`: the host alone, which is looked up if the exact name has no entry.
     pub(super) bare: Option<String>,
 }
 
 impl LookupNames {
-    /// Checks the name before anything is read or written in its name.
+    /// The lookup names of the policy's host, or a refusal if the name is unsafe to write into a file.
     pub(super) fn of(policy: &HostKeyPolicy) -> Result<Self, HostKeyRefusal> {
         let host = checked(&policy.host, is_plain_name)?;
         match &policy.alias {
@@ -34,10 +34,10 @@ impl LookupNames {
         }
     }
 
-    /// The names of a host that is known under its own name.
+    /// The names of a host without HostKeyAlias.
     fn of_host(host: String, port: u16) -> Self {
         match port {
-            // OpenSSH takes 0 for "not given".
+            // In OpenSSH, port 0 means that no port is given.
             0 | DEFAULT_PORT => Self {
                 exact: host,
                 bare: None,
@@ -50,7 +50,7 @@ impl LookupNames {
     }
 }
 
-/// The name itself, or a refusal that quotes it.
+/// The name if the rule allows the name, else a refusal that quotes the name.
 fn checked(name: &str, rule: fn(&str) -> bool) -> Result<&str, HostKeyRefusal> {
     if rule(name) && name.len() <= HOST_KEY_NAME_MAX_BYTES {
         Ok(name)
@@ -59,7 +59,8 @@ fn checked(name: &str, rule: fn(&str) -> bool) -> Result<&str, HostKeyRefusal> {
     }
 }
 
-/// A host name or address: visible, and without any character that could change the meaning of a line.
+/// Whether a host name or address has only visible characters, none of which could change the meaning of
+/// a known_hosts line.
 fn is_plain_name(name: &str) -> bool {
     let visible = |c: char| c.is_ascii_graphic() || (!c.is_ascii() && char::is_alphanumeric(c));
     !name.is_empty()
@@ -68,7 +69,7 @@ fn is_plain_name(name: &str) -> bool {
         && !name.bytes().any(|byte| FORBIDDEN.contains(&byte))
 }
 
-/// A HostKeyAlias: a plain name, or one in the form `[name]:port` that known_hosts itself uses.
+/// Whether a text is valid as HostKeyAlias: a plain name, or `[name]:port` as in known_hosts files.
 fn is_alias(alias: &str) -> bool {
     let bracketed = alias
         .strip_prefix('[')
@@ -79,8 +80,8 @@ fn is_alias(alias: &str) -> bool {
     }
 }
 
-/// Lower case, and an IPv6 address in its usual form. Addresses with a dotted part stay as they are:
-/// the C library and this one disagree on how to write them.
+/// The host in lower case, and an IPv6 address in canonical form. An IPv6 address with a dotted part is
+/// not rewritten, because the C library and the Rust library write such addresses differently.
 fn canonical(host: &str) -> String {
     match host.parse::<Ipv6Addr>() {
         Ok(address) if !host.contains('.') => address.to_string(),

@@ -1,14 +1,20 @@
-//! Which host keys to ask for, most wanted first: one half of what makes "changed" trustworthy.
+//! The order in which the client proposes host-key algorithms.
+//!
+//! A server presents the key of the first proposed algorithm that it supports. Because recorded types come
+//! first, a server that presents a key of another type no longer has the recorded key.
 
 use russh::keys::Algorithm;
 
-/// The host-key algorithms to propose. With this list, a server that still has a recorded key shows it,
-/// and a key of another type means a change.
+/// The host-key algorithms to propose, in order.
 ///
-/// As OpenSSH does: the configured order stays when the user chose it (`explicit`: HostKeyAlgorithms that
-/// neither adds to nor removes from the default) or when its first choice is recorded anyway, so that the
-/// list tells a listener less about what is recorded; else the recorded types go first. `ssh-rsa`, the
-/// signature with SHA-1, is never proposed; a recorded RSA key counts for both rsa-sha2 algorithms.
+/// As in OpenSSH, the recorded types go first, with two exceptions in which the configured order stays:
+///
+/// - `explicit`: the user set HostKeyAlgorithms to a complete list, not to changes of the default.
+/// - The first configured algorithm is recorded. Keeping the order then tells an eavesdropper less about
+///   the recorded types.
+///
+/// `ssh-rsa`, the signature algorithm with SHA-1, is never proposed. A recorded RSA key counts as recorded
+/// for both rsa-sha2 algorithms.
 pub fn order_host_key_algorithms(
     recorded: &[Algorithm],
     configured: &[Algorithm],
@@ -22,18 +28,18 @@ pub fn order_host_key_algorithms(
     }
     let is_recorded = |algorithm: &Algorithm| recorded.iter().any(|key| makes(key, algorithm));
     if !explicit && !proposed.first().is_some_and(is_recorded) {
-        // A stable sort: within both groups the configured order stays.
+        // The sort is stable: both groups keep the configured order.
         proposed.sort_by_key(|algorithm| !is_recorded(algorithm));
     }
     proposed
 }
 
-/// Can a host prove itself with it today?
+/// Whether a host may prove its identity with this algorithm. SHA-1 signatures and DSA are broken.
 fn is_usable(algorithm: &Algorithm) -> bool {
     !matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa)
 }
 
-/// Does a key of this type make signatures of this algorithm?
+/// Whether a key of this type makes signatures of this algorithm.
 fn makes(key: &Algorithm, algorithm: &Algorithm) -> bool {
     match (key, algorithm) {
         (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
@@ -45,7 +51,6 @@ fn makes(key: &Algorithm, algorithm: &Algorithm) -> bool {
 mod tests {
     use super::*;
 
-    /// Algorithms by their names.
     fn algorithms(names: &str) -> Vec<Algorithm> {
         names
             .split_whitespace()
@@ -66,7 +71,7 @@ mod tests {
             ("ssh-rsa", default, false, rsa_first),
             ("ssh-rsa", default, true, default),
             ("ecdsa-sha2-nistp384", default, false, p384_first),
-            // The first choice is recorded: the order tells nothing about the rest.
+            // The first configured algorithm is recorded: the order stays.
             ("ssh-rsa ssh-ed25519", default, false, default),
             ("ecdsa-sha2-nistp521", default, false, default),
             ("ssh-rsa", "ssh-rsa", false, ""),

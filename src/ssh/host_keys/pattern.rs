@@ -1,4 +1,4 @@
-//! The name field of a known_hosts line: a list of patterns, or one salted hash.
+//! The name field of a known_hosts line: a list of patterns, or a single salted hash.
 
 use crate::limits::HOST_PATTERN_MAX_BYTES;
 use base64::Engine as _;
@@ -7,23 +7,23 @@ use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac as _};
 use sha1::Sha1;
 
-/// Bytes of a SHA-1 digest, and of the salt that OpenSSH demands of a hashed name.
+/// Length of a SHA-1 digest, and of the salt in a hashed name.
 const HASH_BYTES: usize = 20;
-/// What every hashed name begins with.
+/// The start of every hashed name.
 const HASH_PREFIX: &[u8] = b"|1|";
 
 /// Whether a name field stands for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameMatch {
-    /// It does.
+    /// The field stands for the name.
     Yes,
-    /// It does not.
+    /// The field stands for other names.
     No,
-    /// It begins like a hash and is none that can be read: it may stand for any name.
+    /// The field starts like a hash but cannot be decoded, so it may stand for any name.
     Unclear,
 }
 
-/// Does the field stand for the name (which is in lower case)?
+/// Whether the field stands for the name. The name must be in lower case.
 pub(super) fn matches(field: &[u8], name: &str) -> NameMatch {
     if field.starts_with(b"|") {
         return match parse_hash(field) {
@@ -39,7 +39,7 @@ pub(super) fn matches(field: &[u8], name: &str) -> NameMatch {
     }
 }
 
-/// Is the field this one name and nothing else, so that the line concerns no other host?
+/// Whether the field, which matches the name, stands for no other name.
 pub(super) fn is_only(field: &[u8], name: &str) -> bool {
     field.starts_with(b"|") || field.eq_ignore_ascii_case(name.as_bytes())
 }
@@ -50,7 +50,7 @@ pub(super) fn hashed(salt: &[u8; HASH_BYTES], name: &str) -> String {
     format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(hash))
 }
 
-/// Salt and hash of a field that is exactly one hashed name; a hashed name stands alone in its line.
+/// Salt and hash of a field. A list of hashed names is invalid: OpenSSH allows a single hash per line.
 fn parse_hash(field: &[u8]) -> Option<([u8; HASH_BYTES], [u8; HASH_BYTES])> {
     let rest = field.strip_prefix(HASH_PREFIX)?;
     let bar = rest.iter().position(|&byte| byte == b'|')?;
@@ -58,14 +58,14 @@ fn parse_hash(field: &[u8]) -> Option<([u8; HASH_BYTES], [u8; HASH_BYTES])> {
     Some((decode_hash(salt)?, decode_hash(hash)?))
 }
 
-/// Base64 of exactly one digest.
+/// Decodes the base64 of a digest or salt.
 fn decode_hash(text: &[u8]) -> Option<[u8; HASH_BYTES]> {
     BASE64.decode(text).ok()?.try_into().ok()
 }
 
 /// HMAC-SHA1 of the name, keyed with the salt.
 fn name_hash(salt: &[u8; HASH_BYTES], name: &str) -> [u8; HASH_BYTES] {
-    // A key shorter than the hash's block of 64 bytes is padded with zeros by definition (RFC 2104).
+    // HMAC pads a key to the block size of the hash, 64 bytes, with zeros (RFC 2104).
     let mut block = [0; 64];
     block[..HASH_BYTES].copy_from_slice(salt);
     let mut mac = <Hmac<Sha1> as KeyInit>::new(&block.into());
@@ -73,7 +73,7 @@ fn name_hash(salt: &[u8; HASH_BYTES], name: &str) -> [u8; HASH_BYTES] {
     mac.finalize().into_bytes().into()
 }
 
-/// A comma list: one pattern has to match, and no negated one may.
+/// Whether a comma-separated list matches: at least one pattern matches and no negated pattern does.
 fn list_matches(list: &[u8], name: &[u8]) -> bool {
     let mut found = false;
     for item in list.split(|&byte| byte == b',') {
@@ -94,7 +94,9 @@ fn list_matches(list: &[u8], name: &[u8]) -> bool {
     found
 }
 
-/// `*` and `?`, nothing else: no ranges, no CIDR. Linear but for going back to the last star.
+/// Whether a pattern with `*` and `?` matches. As in OpenSSH, there are no character ranges and no CIDR.
+///
+/// On a mismatch only the last star is retried, so the time is at most pattern length times name length.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut position) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
@@ -109,7 +111,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
                 position += 1;
             }
             _ => {
-                // The last star takes one byte more.
+                // Let the last star match a byte more and retry the rest of the pattern.
                 let Some((after, taken)) = last_star else {
                     return false;
                 };

@@ -19,7 +19,7 @@ pub enum StrictHostKeyChecking {
 
 /// The settings that a verdict depends on.
 ///
-/// Paths are used as they are: whoever makes a policy has expanded `~` and tokens.
+/// Paths are used literally: the creator of a policy expands `~` and tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyPolicy {
     /// The name that is dialled (HostName), in upper or lower case; an address as OpenSSH writes addresses.
@@ -43,7 +43,7 @@ pub struct HostKeyPolicy {
 }
 
 impl HostKeyPolicy {
-    /// The user's known_hosts files, `none` taken at its word.
+    /// The user's known_hosts files; empty for `none`.
     pub(super) fn user_files(&self) -> &[PathBuf] {
         unless_none(&self.user_files)
     }
@@ -54,13 +54,13 @@ impl HostKeyPolicy {
         self.user_files().iter().chain(global).map(PathBuf::as_path)
     }
 
-    /// The lists of revoked keys, `none` taken at its word.
+    /// The lists of revoked keys; empty for `none`.
     pub(super) fn revoked_files(&self) -> &[PathBuf] {
         unless_none(&self.revoked_files)
     }
 }
 
-/// `none` stands for an empty list, in any case and in the first place only (ssh_config(5)).
+/// The files, or an empty list if the first file is called `none` in upper or lower case (ssh_config(5)).
 fn unless_none(files: &[PathBuf]) -> &[PathBuf] {
     match files.first() {
         Some(first) if first.as_os_str().eq_ignore_ascii_case("none") => &[],

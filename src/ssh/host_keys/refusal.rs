@@ -1,4 +1,4 @@
-//! Why a host key is refused, in words that say what to do next.
+//! The reasons for refusing a host key, with messages that name the next step.
 
 use crate::error::ErrorCode;
 use crate::limits::QUOTED_TEXT_MAX_CHARS;
@@ -9,17 +9,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A line of a file.
+/// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileLine {
-    /// The file, as it is named in the configuration.
+    /// The path of the file as in the configuration.
     pub path: Arc<Path>,
     /// The line, counted from 1.
     pub line: usize,
 }
 
 impl FileLine {
-    /// Names a line.
     pub(super) fn new(path: Arc<Path>, line: usize) -> Self {
         Self { path, line }
     }
@@ -31,14 +30,14 @@ impl fmt::Display for FileLine {
     }
 }
 
-/// The key that a host showed.
+/// The key that a host presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedKey {
     /// The name under which the host's keys are looked up.
     pub host: String,
-    /// The key's type, as in known_hosts.
+    /// The type of the key, as in known_hosts.
     pub algorithm: String,
-    /// Its fingerprint, `SHA256:...`.
+    /// The fingerprint of the key, `SHA256:...`.
     pub fingerprint: String,
 }
 
@@ -59,94 +58,97 @@ impl fmt::Display for PresentedKey {
     }
 }
 
-/// A host key that is not accepted. No credential may be sent after one, and none of them is mended by
-/// trying again.
+/// A host key that is not accepted. No credential may be sent to the host, and retrying does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostKeyRefusal {
     /// The key is recorded nowhere and may not be recorded now.
     #[error("the host key of {host} is not known: {key}; {advice}", host = .key.host)]
     Unknown {
-        /// What the host showed.
+        /// The key that the host presented.
         key: Box<PresentedKey>,
-        /// Why it was not recorded, and what to do.
+        /// The reason why the key was not recorded, and the next step.
         advice: String,
     },
-    /// Other keys are recorded for the host, and this one is not.
+    /// Other keys are recorded for the host, but not this key.
     #[error(
-        "the host key of {host} has changed: it shows {key}, but {place} records {recorded}; someone may \
-         be posing as this host. {advice}",
+        "the host key of {host} has changed: the host presents {key}, but {place} records {recorded}; \
+         someone may be impersonating this host. {advice}",
         host = .key.host
     )]
     Changed {
-        /// What the host showed.
+        /// The key that the host presented.
         key: Box<PresentedKey>,
         /// Type and fingerprint of the recorded key.
         recorded: String,
-        /// Where that one is recorded.
+        /// The line with the recorded key.
         place: FileLine,
-        /// What to do.
+        /// The next step.
         advice: String,
     },
-    /// The key must not be accepted from anybody.
+    /// The key is marked as revoked.
     #[error(
         "the host key of {host} is revoked: {place} revokes {key}; someone may be using a stolen key. ask \
          the host's administrator; the host needs a new key",
         host = .key.host
     )]
     Revoked {
-        /// What the host showed.
+        /// The key that the host presented.
         key: Box<PresentedKey>,
-        /// The line that revokes it.
+        /// The line that revokes the key.
         place: FileLine,
     },
-    /// An RSA key that is too short to prove anything.
+    /// An RSA key below RequiredRSASize.
     #[error(
         "the host key of {host} is too weak: {key} has {bits} bits, RequiredRSASize is {required}; the \
-         host needs a larger key or one of another type",
+         host needs a larger RSA key or a key of another type",
         host = .key.host
     )]
     WeakKey {
-        /// What the host showed.
+        /// The key that the host presented.
         key: Box<PresentedKey>,
-        /// Its size.
+        /// The size of the key.
         bits: u32,
         /// The smallest size that is accepted.
         required: u32,
     },
-    /// A key of a type that cannot be judged.
+    /// A key of a type that this program cannot compare.
     #[error(
-        "the host key of {host} cannot be checked: {key} is of a type that is not supported; ask for \
-         another one with HostKeyAlgorithms",
+        "the host key of {host} cannot be checked: {key} is of a type that is not supported; request \
+         another type with HostKeyAlgorithms",
         host = .key.host
     )]
     UnsupportedKey {
-        /// What the host showed.
+        /// The key that the host presented.
         key: Box<PresentedKey>,
     },
-    /// A known_hosts file cannot be read or added to.
-    #[error("host keys cannot be checked: {action} {path}: {reason}; mend it and try again", path = .path.display())]
+    /// A known_hosts file cannot be read or appended to.
+    #[error(
+        "host keys cannot be checked: {action} {path}: {reason}; correct the file or its permissions and try again",
+        path = .path.display()
+    )]
     Io {
         /// The file.
         path: Arc<Path>,
-        /// What could not be done with it: `cannot read`, `cannot add to`.
+        /// The failed action: `cannot read` or `cannot add to`.
         action: &'static str,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// A RevokedHostKeys list cannot be used; OpenSSH refuses every host then.
+    /// A RevokedHostKeys list cannot be used. OpenSSH refuses every host in this case.
     #[error(
-        "host keys cannot be checked: RevokedHostKeys {path}: {reason}; mend the list or the option",
+        "host keys cannot be checked: RevokedHostKeys {path}: {reason}; correct the list or the option",
         path = .path.display()
     )]
     RevokedList {
         /// The list.
         path: Arc<Path>,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
-    /// A name under which no key may be looked up or recorded.
+    /// A name that is unsafe to look up or record in a known_hosts file.
     #[error(
-        "host name or HostKeyAlias \"{name}\" has characters that no host name has; name the host otherwise"
+        "host name or HostKeyAlias \"{name}\" is empty, too long, or has characters that host names do not \
+         have; use another name for the host"
     )]
     InvalidName {
         /// The name, with control and foreign characters escaped.
@@ -154,7 +156,7 @@ pub enum HostKeyRefusal {
     },
 }
 
-/// The reasons of [`HostKeyRefusal`] without their data: for error codes and metric labels.
+/// The reason of a [`HostKeyRefusal`] without its data, for error codes and metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusalKind {
     /// The key is recorded nowhere.
@@ -167,14 +169,14 @@ pub enum RefusalKind {
     Unsuitable,
     /// A file cannot be read or written.
     Io,
-    /// An option cannot be honoured.
+    /// A RevokedHostKeys list cannot be used.
     Config,
-    /// The name is no host name.
+    /// The name is not a valid host name.
     InvalidName,
 }
 
 impl RefusalKind {
-    /// The word for metric labels.
+    /// The value of metric labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -215,17 +217,16 @@ impl HostKeyRefusal {
         }
     }
 
-    /// A known_hosts file that exists and cannot be read.
+    /// The refusal for a known_hosts file that exists but cannot be read.
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self::io(path, "cannot read", error)
     }
 
-    /// A known_hosts file that cannot be added to.
+    /// The refusal for a known_hosts file that cannot be appended to.
     pub(super) fn unwritable(path: &Path, error: &io::Error) -> Self {
         Self::io(path, "cannot add to", error)
     }
 
-    /// A file that something cannot be done with.
     fn io(path: &Path, action: &'static str, error: &io::Error) -> Self {
         Self::Io {
             path: path.into(),
@@ -234,7 +235,7 @@ impl HostKeyRefusal {
         }
     }
 
-    /// A list of revoked keys that cannot be used.
+    /// The refusal for an unusable list of revoked keys.
     pub(super) fn revoked_list(path: &Path, reason: String) -> Self {
         Self::RevokedList {
             path: path.into(),
@@ -242,7 +243,7 @@ impl HostKeyRefusal {
         }
     }
 
-    /// A name that is quoted in a safe form.
+    /// The refusal for an unsafe name, quoted with escapes.
     pub(super) fn invalid_name(name: &str) -> Self {
         let quoted = name.chars().take(QUOTED_TEXT_MAX_CHARS);
         Self::InvalidName {
@@ -251,7 +252,7 @@ impl HostKeyRefusal {
     }
 }
 
-/// Type and fingerprint of a recorded key.
+/// The type and fingerprint of a recorded key.
 pub(super) fn describe(key: &KeyData) -> String {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
     format!("{} {fingerprint}", key.algorithm().as_str())

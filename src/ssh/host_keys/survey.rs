@@ -1,31 +1,31 @@
-//! A known_hosts file as a whole, for a report: how much it records and what in it cannot be read.
+//! A report on a whole known_hosts file: the number of lines, and the lines that cannot be parsed.
 
 use super::file::{self, Opened};
 use super::known_hosts::{Scope, Statement, statement};
-use super::line;
+use super::line::{self, LineDamage};
 use super::pattern::{self, NameMatch};
 use std::io;
 use std::path::Path;
 
-/// What a known_hosts file holds.
+/// The report on a known_hosts file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Lines that are neither empty nor comments.
     pub entries: usize,
-    /// Those of them that cannot be read.
+    /// The entries that cannot be parsed.
     pub damaged: Vec<DamagedLine>,
 }
 
-/// A line that cannot be read.
+/// A line that cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DamagedLine {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
-    pub reason: &'static str,
+    /// The reason why the line cannot be parsed.
+    pub reason: LineDamage,
 }
 
-/// Reads a whole file by the rules of [`super::KnownHosts::load`]; nothing, if there is no such file. Blocks.
+/// Parses a whole file by the rules of [`super::KnownHosts::load`]. `None` if the file does not exist. Blocks.
 pub fn survey(path: &Path) -> io::Result<Option<Survey>> {
     let file = match file::open(path)? {
         Opened::Missing => return Ok(None),
@@ -38,7 +38,7 @@ pub fn survey(path: &Path) -> io::Result<Option<Survey>> {
             return;
         };
         survey.entries += 1;
-        // No name is empty: only whether the field can be read at all is of interest.
+        // The report does not depend on a host, so an empty name only tests whether the field can be decoded.
         let scope = match pattern::matches(parsed.names, "") {
             NameMatch::Unclear => Scope::Unclear,
             NameMatch::Yes | NameMatch::No => Scope::Exact,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_an_error_and_the_null_device_is_empty() {
+    fn a_directory_is_an_error_and_the_null_device_is_empty() {
         let directory = tempfile::tempdir().unwrap();
         assert!(survey(directory.path()).is_err());
         let empty = survey(Path::new("/dev/null")).unwrap();

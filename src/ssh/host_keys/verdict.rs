@@ -1,4 +1,4 @@
-//! The verdict on a key, a pure function of what is recorded.
+//! The verdict on a presented key, as a pure function of the recorded keys.
 
 use super::advice::{self, Obstacle};
 use super::key_text;
@@ -11,32 +11,32 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What to do with a key that a host showed.
+/// The decision on a key that a host presented.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Go on.
+    /// Continue with the connection.
     Accept {
-        /// Why it is accepted.
+        /// The reason why the key is accepted.
         source: Source,
     },
-    /// Go on if, and only if, [`KnownHosts::learn`] succeeds.
+    /// Continue only if [`KnownHosts::learn`] succeeds.
     Learn,
-    /// Hang up, send no credential, do not try again.
+    /// Disconnect, send no credential, do not retry.
     Refuse(HostKeyRefusal),
 }
 
-/// What stands for the source of a key that is in no file.
+/// The display text of [`Source::NotRecorded`].
 pub(crate) const NOT_RECORDED: &str = "not recorded";
 
-/// Why a key is accepted.
+/// The reason why a key is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// It is recorded in this line.
+    /// This line records the key.
     Recorded(FileLine),
-    /// It was recorded just now, in this file.
+    /// The key has just been added to this file.
     Added(Arc<Path>),
-    /// StrictHostKeyChecking is `no`. The key was not recorded, for this reason.
+    /// StrictHostKeyChecking is `no`, and the key could not be recorded for this reason.
     NotRecorded(String),
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for Source {
 }
 
 impl KnownHosts {
-    /// Judges a bare key. Reads nothing, writes nothing, asks nobody.
+    /// Judges a bare key without reading or writing any file.
     pub fn verify(&self, key: &PublicKey) -> Verdict {
         if let Some(refusal) = self.revoked(key).or_else(|| self.unsuitable(key)) {
             return Verdict::Refuse(refusal);
@@ -68,8 +68,8 @@ impl KnownHosts {
         }
     }
 
-    /// A revocation of this key. S1: there is no setting under which it does not count. S3: a line for the
-    /// bare name counts on every port.
+    /// The refusal if the key is revoked. A revocation applies under every setting (S1), and a revocation
+    /// for the bare name applies on every port (S3).
     fn revoked(&self, key: &PublicKey) -> Option<HostKeyRefusal> {
         let lines = self
             .entries
@@ -88,11 +88,11 @@ impl KnownHosts {
         })
     }
 
-    /// A key that is not even looked up: too short, or of a type that no line can hold.
+    /// The refusal if the key is too short or of an unsupported type, even where the key is recorded.
     fn unsuitable(&self, key: &PublicKey) -> Option<HostKeyRefusal> {
         let required = self.policy.required_rsa_bits;
         match key.key_data() {
-            // A modulus without a size is no modulus.
+            // A key with an invalid modulus has no size and counts as 0 bits.
             KeyData::Rsa(_) => match key_text::rsa_bits(key.key_data()).unwrap_or(0) {
                 bits if bits < required => Some(HostKeyRefusal::WeakKey {
                     key: self.presented(key),
@@ -110,14 +110,15 @@ impl KnownHosts {
         }
     }
 
-    /// The line that records this very key. Comments of keys do not count.
+    /// The line that records the key. Comments of keys are not compared.
     fn equal(&self, scope: Scope, key: &PublicKey) -> Option<&Entry> {
         let mut keys = self.keys(scope);
         keys.find(|(_, recorded)| *recorded == key.key_data())
             .map(|(entry, _)| entry)
     }
 
-    /// The line that a changed key offends: one of its own type before any other.
+    /// The line that shows the key to be changed, if any: a recorded key of the same type, or else any
+    /// recorded key or certificate.
     fn offending(&self, key: &PublicKey) -> Option<&Entry> {
         let same_type =
             |(_, recorded): &(&Entry, &KeyData)| recorded.algorithm() == key.algorithm();
@@ -131,7 +132,7 @@ impl KnownHosts {
         })
     }
 
-    /// S1: a changed key is refused under every setting.
+    /// The refusal of a changed key, which applies under every setting (S1).
     fn changed(&self, key: &PublicKey, entry: &Entry) -> HostKeyRefusal {
         let recorded = match &entry.statement {
             Statement::Key(recorded) => super::refusal::describe(recorded),
@@ -145,7 +146,7 @@ impl KnownHosts {
         }
     }
 
-    /// A key that is recorded nowhere.
+    /// The verdict on a key of a host without recorded keys.
     fn unknown(&self, key: &PublicKey) -> Verdict {
         use StrictHostKeyChecking::{AcceptNew, Ask, No, Yes};
         match (self.policy.strict, self.obstacle()) {
@@ -160,11 +161,11 @@ impl KnownHosts {
         }
     }
 
-    /// What keeps an unknown key from being recorded, the gravest first.
+    /// The reason why an unknown key may not be recorded, the most serious first.
     fn obstacle(&self) -> Option<Obstacle<'_>> {
         let damaged = self
             .damaged()
-            .map(|(place, reason)| Obstacle::Damaged(place, reason));
+            .map(|(place, damage)| Obstacle::Damaged(place, damage));
         let no_file = || self.target.is_none().then_some(Obstacle::NoFile);
         let authority = || {
             self.authorities()
@@ -174,13 +175,13 @@ impl KnownHosts {
         damaged.or_else(no_file).or_else(authority)
     }
 
-    /// The key as it stands in refusals.
+    /// The description of the key for refusals.
     fn presented(&self, key: &PublicKey) -> Box<PresentedKey> {
         Box::new(PresentedKey::new(&self.names.exact, key))
     }
 }
 
-/// Accepted, because it is recorded.
+/// Accepts a key that this entry records.
 fn recorded_at(entry: &Entry) -> Verdict {
     Verdict::Accept {
         source: Source::Recorded(entry.place.clone()),

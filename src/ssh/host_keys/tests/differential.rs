@@ -1,5 +1,6 @@
-//! Random known_hosts files and names against `ssh-keygen -F`: the same lines are found with the same
-//! keys, but for the markers that rule S2 reads and OpenSSH does not.
+//! Looks up random names in random known_hosts files and compares the result with `ssh-keygen -F`.
+//!
+//! Both must find the same lines with the same keys, except for markers that only this program reads (S2).
 
 use super::{key, key_text, policy};
 use crate::ssh::host_keys::known_hosts::{Scope, Statement};
@@ -13,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Files to generate: each costs three to six runs of `ssh-keygen`, a few milliseconds each.
+/// Files to generate. Each file costs three to six runs of `ssh-keygen`, a few milliseconds each.
 const FILES: u64 = 300;
 /// Lines of a file.
 const LINES: usize = 25;
-/// Hosts to look up; few, so that lines match often.
+/// Hosts to look up. The set is small, so that lines match often.
 const HOSTS: [&str; 6] = [
     "a.test",
     "ab.test",
@@ -28,11 +29,11 @@ const HOSTS: [&str; 6] = [
 ];
 /// Ports to look them up on.
 const PORTS: [u16; 3] = [22, 2222, 22222];
-/// Bytes with a meaning somewhere in a line, for mutations. No NUL: OpenSSH 9 reads on after one that ends
-/// the names, OpenSSH 10 does not.
+/// Bytes with a meaning somewhere in a line, for mutations. NUL is left out, because OpenSSH 9 and 10 differ
+/// on a NUL behind the names.
 const BYTES: &[u8] = b" \t\n\r\x0b,!*?|#@[]:=.aA1\xff";
 
-/// The lines found for a name: number, marker as `ssh-keygen` words it, fingerprint.
+/// The lines found for a name: line number, marker in the words of `ssh-keygen`, fingerprint.
 type Found = BTreeMap<usize, (&'static str, Option<String>)>;
 
 #[test]
@@ -59,12 +60,11 @@ fn the_same_lines_are_found_as_by_ssh_keygen() {
             }
         }
     }
-    // The comparison has to have something to compare.
+    // Guard against a generator whose files match no name.
     assert!(lines_found > 400, "{lines_found}");
     assert!(only_here > 100, "{only_here}");
 }
 
-/// The entries for a host.
 fn load(host: &str, port: u16, file: &Path) -> KnownHosts {
     let policy = HostKeyPolicy {
         port,
@@ -74,7 +74,7 @@ fn load(host: &str, port: u16, file: &Path) -> KnownHosts {
     KnownHosts::load(policy).unwrap()
 }
 
-/// What this program finds.
+/// The lines that this program finds.
 fn by_us(known: &KnownHosts, scope: Scope) -> Found {
     let fingerprint = |key: &KeyData| Some(key.fingerprint(HashAlg::Sha256).to_string());
     let entries = known.entries.iter().filter(|entry| entry.scope == scope);
@@ -92,13 +92,13 @@ fn by_us(known: &KnownHosts, scope: Scope) -> Found {
         .collect()
 }
 
-/// What `ssh-keygen -l -F` finds: it parses keys and skips lines with damaged ones, as `ssh` does.
+/// The lines that `ssh-keygen -l -F` finds. With `-l`, lines with damaged keys are skipped, as in `ssh`.
 fn by_keygen(name: &str, file: &Path) -> Found {
     let mut command = Command::new("ssh-keygen");
     let output = command.args(["-l", "-F", name, "-f"]).arg(file).output();
     let output = output.expect("ssh-keygen (OpenSSH) is needed for this test");
     let text = String::from_utf8_lossy(&output.stdout);
-    // 0 with findings, 1 without; anything else, or words instead of findings, is a failure.
+    // Exit status 0 with findings, 1 without; any other status or text is a failure.
     assert_eq!(
         output.status.success(),
         !text.is_empty(),
@@ -125,7 +125,7 @@ fn by_keygen(name: &str, file: &Path) -> Found {
     lines.chunks(2).map(finding).collect()
 }
 
-/// Fails at the first line on which the two disagree, unless rule S2 explains it. Counts those.
+/// Fails at the first line on which both programs disagree. Returns the number of differences that S2 allows.
 fn compare(seed: u64, name: &str, text: &[u8], ours: &Found, theirs: &Found) -> usize {
     let mut explained = 0;
     for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
@@ -151,8 +151,8 @@ fn compare(seed: u64, name: &str, text: &[u8], ours: &Found, theirs: &Found) -> 
     explained
 }
 
-/// Are the markers of this line written in a way that OpenSSH does not read: in capitals, ended by a tab,
-/// or several of them?
+/// Whether OpenSSH does not read the markers of this line: markers in capitals, before a tab, or several
+/// markers.
 fn is_unusual_marker(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     let usual = [&b"@revoked "[..], b"@cert-authority "];
@@ -235,7 +235,7 @@ fn names(rng: &mut StdRng) -> String {
     patterns.join(",")
 }
 
-/// One pattern of a list.
+/// A random pattern of a list.
 fn one_pattern(rng: &mut StdRng) -> String {
     let name = name(rng);
     let wild = |rng: &mut StdRng, sign: &str| {
@@ -326,7 +326,6 @@ fn certificate() -> String {
     certificate.unwrap().trim_end().to_owned()
 }
 
-/// One of several.
 fn pick<T: Copy>(rng: &mut StdRng, from: &[T]) -> T {
     *from.choose(rng).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What the unit tests of this module share, and those that look inside [`KnownHosts`].
+//! Helpers of the unit tests of this module, and tests of the private parts of [`KnownHosts`].
 
 mod differential;
 
@@ -78,7 +78,7 @@ fn a_port_of_its_own_keeps_the_bare_name_apart() {
 }
 
 #[test]
-fn only_plain_lines_say_what_to_ask_for() {
+fn only_plain_lines_order_the_algorithms() {
     let (e1, r1, c1) = (key_text("e1"), key_text("r1"), key_text("c1"));
     let text = format!("@revoked * {e1}\n@cert-authority * {c1}\n* {r1}\n* ssh-ed25519 AAAA\n");
     let (_directory, known) = load("a.test", 22, &text);
