@@ -1,9 +1,10 @@
-//! From the names that `ssh -G` prints to what russh negotiates with.
+//! Conversion of algorithm names from `ssh -G` into russh's preferences.
 //!
-//! The configured lists decide; what russh does not have is left out, and an empty rest is an error, so that
-//! a hardened configuration is never widened behind the user's back. The one change of order: when the user
-//! left the ciphers at OpenSSH's default, AES-GCM goes first. It is faster wherever the CPU has AES, and it
-//! is not open to the prefix truncation (CVE-2023-48795) of servers without strict key exchange.
+//! Only configured algorithms are used. Algorithms that russh lacks are left out; if none remains, connecting
+//! fails, so that a hardened configuration is never weakened silently. The configured order is kept with one
+//! exception: if the user has not configured ciphers, AES-GCM goes first. AES-GCM is faster on CPUs with AES
+//! instructions and not vulnerable to prefix truncation (CVE-2023-48795) by servers without strict key
+//! exchange.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ use russh::{Preferred, cipher, kex};
 use super::error::SshError;
 use super::resolve::{AlgorithmList, RekeyLimit, ResolvedHost};
 
-/// SHA-1 `ssh-rsa` and DSA are absent on purpose (OpenSSH 8.8 and 10.0 dropped them).
+/// The supported host-key algorithms. `ssh-rsa` with SHA-1 and DSA are absent on purpose: OpenSSH dropped them
+/// in 8.8 and 10.0.
 const HOST_KEY_ALGORITHMS: &[(&str, Algorithm)] = &[
     ("ssh-ed25519", Algorithm::Ed25519),
     (
@@ -48,7 +50,7 @@ const HOST_KEY_ALGORITHMS: &[(&str, Algorithm)] = &[
     ),
 ];
 
-/// Ciphers without any `ssh` to ask: OpenSSH's defaults.
+/// OpenSSH's default ciphers, for machines without `ssh`.
 const CIPHERS: &[cipher::Name] = &[
     cipher::CHACHA20_POLY1305,
     cipher::AES_128_GCM,
@@ -58,13 +60,14 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_256_CTR,
 ];
 
-/// Extensions that russh carries in the key-exchange list: strict kex and EXT_INFO (RFC 8308).
+/// Protocol extensions that russh announces in the list of key-exchange algorithms: strict key exchange and
+/// EXT_INFO (RFC 8308).
 const KEX_EXTENSIONS: [kex::Name; 2] = [
     kex::EXTENSION_SUPPORT_AS_CLIENT,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
-/// Host-key algorithms of the configured list that russh has, in its order.
+/// The configured host-key algorithms that this program supports, in the configured order.
 pub(crate) fn host_key_algorithms(configured: &AlgorithmList) -> Result<Vec<Algorithm>, SshError> {
     if configured.names.is_empty() {
         return Ok(HOST_KEY_ALGORITHMS
@@ -80,7 +83,7 @@ pub(crate) fn host_key_algorithms(configured: &AlgorithmList) -> Result<Vec<Algo
     not_empty("HostKeyAlgorithms", configured, known.collect())
 }
 
-/// Everything that is negotiated, with the host-key algorithms already put in order.
+/// The preferences for all negotiated algorithms. `keys` are the host-key algorithms in their final order.
 pub(crate) fn preferred(host: &ResolvedHost, keys: Vec<Algorithm>) -> Result<Preferred, SshError> {
     let default = Preferred::DEFAULT;
     let mut kex = usable("KexAlgorithms", &host.kex_algorithms, &default.kex)?;
@@ -100,7 +103,7 @@ pub(crate) fn preferred(host: &ResolvedHost, keys: Vec<Algorithm>) -> Result<Pre
     })
 }
 
-/// The configured names that russh has; its own list where there is no `ssh` to tell the defaults.
+/// The configured algorithms that russh supports; `own` on a machine without `ssh`.
 fn usable<T>(option: &str, configured: &AlgorithmList, own: &[T]) -> Result<Vec<T>, SshError>
 where
     T: Clone + for<'a> TryFrom<&'a str>,
@@ -122,7 +125,7 @@ fn not_empty<T>(
 ) -> Result<Vec<T>, SshError> {
     if usable.is_empty() {
         return Err(SshError::Config(format!(
-            "{option} in the ssh configuration allows only {}, none of which this program has; allow another one for this host",
+            "{option} in the ssh configuration allows only {}, none of which this program supports; allow another algorithm for this host",
             configured.names.join(",")
         )));
     }
@@ -135,7 +138,7 @@ fn gcm_first(ciphers: Vec<cipher::Name>) -> Vec<cipher::Name> {
     gcm.into_iter().chain(rest).collect()
 }
 
-/// RekeyLimit of ssh_config(5), or russh's default (RFC 4253 section 9: 1 GiB, one hour).
+/// The configured RekeyLimit, or russh's default (RFC 4253 section 9: 1 GiB, an hour).
 pub(crate) fn rekey_limits(limit: RekeyLimit) -> russh::Limits {
     let mut limits = russh::Limits::default();
     if let Some(bytes) = limit.bytes.filter(|bytes| *bytes > 0) {
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn sha1_rsa_is_never_asked_for() {
+    fn sha1_rsa_is_never_proposed() {
         let usable = host_key_algorithms(&list(&["ssh-rsa", "rsa-sha2-256", "ssh-dss"])).unwrap();
         assert_eq!(
             usable,
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn without_ssh_the_own_lists_stand_and_gcm_goes_first() {
+    fn without_ssh_our_own_lists_are_used_and_gcm_goes_first() {
         let own = usable("Ciphers", &AlgorithmList::default(), CIPHERS).unwrap();
         assert_eq!(
             gcm_first(own)[..3],

@@ -1,4 +1,4 @@
-//! Secrets of one session: in memory only, wiped when dropped, never printed.
+//! The secrets of a session. They exist in memory only, are wiped when dropped and never printed.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use zeroize::Zeroizing;
 
 /// A password or a passphrase.
 ///
-/// Has no `Display` and no `Serialize`, and its `Debug` shows nothing, so that it cannot reach a log, an
-/// error, the store or a tool result by accident.
+/// The type has no `Display` and no `Serialize`, and `Debug` hides the text, so that a secret cannot get into
+/// a log, an error, the store or a tool result by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes ownership of the text, which is wiped when the last clone is dropped.
+    /// Wraps a text. Each clone wipes its own copy when dropped.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The secret itself, for the one call that sends it or derives a key from it.
+    /// The text of the secret, for sending the text or deriving a key.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -29,12 +29,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What `ssh_connect` was given besides the target.
+/// The secrets of an `ssh_connect` call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// Answer to password and keyboard-interactive authentication.
+    /// The answer to password and keyboard-interactive authentication.
     pub password: Option<Secret>,
-    /// Decrypts encrypted key files.
+    /// The passphrase of encrypted key files.
     pub passphrase: Option<Secret>,
 }
 

@@ -1,7 +1,7 @@
-//! From a request to an authenticated [`Connection`]: resolve, connect, verify, authenticate.
+//! Opening an authenticated [`Connection`]: resolve, connect, check the host key, authenticate.
 //!
-//! Each phase has its own deadline and its own words; all of them together have the connect timeout. The
-//! number of handshakes at once is bounded over all sessions and for each destination.
+//! Each phase has a deadline and a name for error messages, and the connect timeout limits all phases
+//! together. The number of concurrent handshakes is limited in total and for each destination.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,7 +32,7 @@ use super::stream::{Severable, Stream};
 use super::tcp::{self, QuickAck};
 use crate::limits;
 
-/// Where hosts are looked up and reached: OpenSSH's configuration and TCP, or a test's own world.
+/// Resolves hosts and opens byte streams to them. Tests replace [`OpenSsh`] with a simulated network.
 pub trait Network: Send + Sync + 'static {
     /// Applies the user's configuration to a request.
     fn resolve<'a>(
@@ -46,7 +46,7 @@ pub trait Network: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Box<dyn Stream>, SshError>>;
 }
 
-/// `ssh -G` and TCP.
+/// The real network: `ssh -G` and TCP.
 #[derive(Debug)]
 pub struct OpenSsh {
     /// Runs `ssh -G`.
@@ -73,7 +73,7 @@ impl Network for OpenSsh {
     }
 }
 
-/// ConnectionAttempts of ssh_config(5): that many tries, a second apart.
+/// Tries to connect as often as ConnectionAttempts of ssh_config(5) allows, a second apart.
 async fn connect_with_attempts(host: &ResolvedHost) -> Result<tokio::net::TcpStream, SshError> {
     let mut tries = host.connection_attempts.max(1);
     loop {
@@ -85,31 +85,31 @@ async fn connect_with_attempts(host: &ResolvedHost) -> Result<tokio::net::TcpStr
     }
 }
 
-/// What one dial needs to know.
+/// The parameters of a dial.
 #[derive(Debug, Clone)]
 pub struct DialRequest {
     /// The host and the parameters of `ssh_connect`.
     pub target: ResolveRequest,
-    /// Secrets, if any were given.
+    /// Password and passphrase of the call, if any.
     pub credentials: Credentials,
-    /// Limit of the whole dial; the configuration's ConnectTimeout or the default when absent.
+    /// Limit of the whole dial. If absent, the configured ConnectTimeout or the default.
     pub connect_timeout: Option<Duration>,
-    /// The only host key that is acceptable, on a reconnect.
+    /// On a reconnect, the only acceptable host key.
     pub pin: Option<PublicKey>,
 }
 
-/// A step of a dial that went well.
+/// A completed step of a dial.
 #[derive(Debug, Clone, Copy)]
 pub enum DialStep<'a> {
-    /// The configuration, known_hosts and the keys are read, and it is this dial's turn.
+    /// The configuration, known_hosts and keys have been read, and the TCP connect starts.
     Prepared,
-    /// There is a byte stream to the host.
+    /// A byte stream to the host is open.
     Connected,
-    /// Keys were exchanged, and this host key was accepted.
+    /// The key exchange is complete, and this host key has been accepted.
     Verified(&'a HostKeyFact),
 }
 
-/// Dials for all sessions of a process.
+/// Opens the connections of all sessions of a process.
 #[derive(Clone)]
 pub struct Dialer {
     network: Arc<dyn Network>,
@@ -131,32 +131,32 @@ impl Dialer {
         }
     }
 
-    /// `ssh -G` has a limit of its own; a bound on their number keeps a thousand sessions that lose the network
-    /// together from starting a thousand processes.
+    /// Resolves a host. The number of concurrent `ssh -G` processes is limited, so that a thousand sessions
+    /// that lose the network together do not start a thousand processes.
     async fn resolve(&self, target: &ResolveRequest) -> Result<ResolvedHost, SshError> {
         let _slot = self.slots.for_resolution().await;
         self.network.resolve(target).await
     }
 
-    /// Connects, verifies the host key and authenticates, within the connect timeout.
+    /// Connects, checks the host key and authenticates, within the connect timeout.
     pub async fn dial(&self, request: &DialRequest) -> Result<Arc<Connection>, SshError> {
-        self.run(request, true, &mut |_| {}).await
+        self.dial_in_phases(request, true, &mut |_| {}).await
     }
 
-    /// The same for a report: `passed` is told each step that is behind, and no host key is recorded.
+    /// Like [`Dialer::dial`], for a report: calls `completed` after each step and records no host key.
     pub async fn rehearse(
         &self,
         request: &DialRequest,
-        passed: &mut (dyn FnMut(DialStep<'_>) + Send),
+        completed: &mut (dyn FnMut(DialStep<'_>) + Send),
     ) -> Result<Arc<Connection>, SshError> {
-        self.run(request, false, passed).await
+        self.dial_in_phases(request, false, completed).await
     }
 
-    async fn run(
+    async fn dial_in_phases(
         &self,
         request: &DialRequest,
         record: bool,
-        passed: &mut (dyn FnMut(DialStep<'_>) + Send),
+        completed: &mut (dyn FnMut(DialStep<'_>) + Send),
     ) -> Result<Arc<Connection>, SshError> {
         let host = self.resolve(&request.target).await?;
         host.require_supported()?;
@@ -173,27 +173,29 @@ impl Dialer {
         let policy = host_key_policy(&host);
         let load = tokio::task::spawn_blocking(move || KnownHosts::load(policy));
         let known_hosts = clock
-            .run(Phase::Keys, whole, load)
+            .limit(Phase::Keys, whole, load)
             .await?
             .map_err(|error| SshError::Config(format!("host key check failed: {error}")))??;
         let known_hosts = Arc::new(known_hosts);
         let config = Arc::new(client_config(&host, &known_hosts)?);
         let load = auth::load_keys(&host, &request.target, &request.credentials);
-        let keys = clock.run(Phase::Keys, limits::AUTH_TIMEOUT, load).await??;
+        let keys = clock
+            .limit(Phase::Keys, limits::AUTH_TIMEOUT, load)
+            .await??;
 
-        // The destination's slot covers its TCP connect; the slot of all does not, so that hosts that do not
-        // answer cannot keep others waiting.
+        // The slot of the destination is taken before the TCP connect. The global slot is taken afterwards, so
+        // that unreachable hosts do not block the dials to other hosts.
         let _destination = clock
-            .run(Phase::Queue, whole, self.slots.for_destination(&host))
+            .limit(Phase::Queue, whole, self.slots.for_destination(&host))
             .await?;
-        passed(DialStep::Prepared);
+        completed(DialStep::Prepared);
         let stream = clock
-            .run(Phase::Tcp, whole, self.network.connect(&host))
+            .limit(Phase::Tcp, whole, self.network.connect(&host))
             .await??;
         let _handshake = clock
-            .run(Phase::Queue, whole, self.slots.for_handshake())
+            .limit(Phase::Queue, whole, self.slots.for_handshake())
             .await?;
-        passed(DialStep::Connected);
+        completed(DialStep::Connected);
         let check = HostKeyCheck {
             known_hosts,
             record,
@@ -208,15 +210,15 @@ impl Dialer {
         let cut = cut.drop_guard();
         let handshake = client::connect_stream(config, stream, handler);
         let mut handle = clock
-            .run(Phase::Handshake, limits::HANDSHAKE_TIMEOUT, handshake)
+            .limit(Phase::Handshake, limits::HANDSHAKE_TIMEOUT, handshake)
             .await?
             .map_err(|error| error::from_handshake(error, &host.host_name, host.port))?;
         if let Some((host_key, _)) = &ends.seen.borrow().host_key {
-            passed(DialStep::Verified(host_key));
+            completed(DialStep::Verified(host_key));
         }
         let authenticate = auth::authenticate(&mut handle, &host, &request.credentials, keys);
         let method = clock
-            .run(Phase::Authentication, limits::AUTH_TIMEOUT, authenticate)
+            .limit(Phase::Authentication, limits::AUTH_TIMEOUT, authenticate)
             .await?;
         let method = method.map_err(|failure| login_failed(failure, &ends))?;
         Ok(Connection::new(
@@ -228,7 +230,7 @@ impl Dialer {
     }
 }
 
-/// Runs each phase under the smaller of its own limit and what is left of the whole.
+/// Limits each phase to the smaller of its own limit and the remaining connect timeout.
 struct PhaseClock<'a> {
     host: &'a ResolvedHost,
     started: Instant,
@@ -236,7 +238,7 @@ struct PhaseClock<'a> {
 }
 
 impl PhaseClock<'_> {
-    async fn run<T>(
+    async fn limit<T>(
         &self,
         phase: Phase,
         limit: Duration,
@@ -293,7 +295,7 @@ fn client_config(
     })
 }
 
-/// A failed login, with the connection's own reason for its end where it has one.
+/// The error of a failed login. If the connection ended meanwhile, includes the reason for the end.
 fn login_failed(mut failure: AuthFailure, ends: &HandlerEnds) -> SshError {
     if let Some(reason) = ends.ended.borrow().clone() {
         failure.hung_up = Some(reason);
@@ -309,7 +311,7 @@ fn facts(
     let seen = ends.seen.borrow().clone();
     let Some((host_key, public_key)) = seen.host_key else {
         return Err(SshError::Lost(Disconnect::Defect(
-            "the connection ended before its host key was judged",
+            "the connection ended before the host key was checked",
         )));
     };
     Ok(ConnectionFacts {
@@ -325,7 +327,7 @@ fn facts(
     })
 }
 
-/// Bounds the handshakes that are under way, over all and for each destination.
+/// Limits the number of concurrent handshakes, in total and for each destination, and of `ssh -G` processes.
 struct HandshakeSlots {
     all: Arc<Semaphore>,
     resolutions: Arc<Semaphore>,

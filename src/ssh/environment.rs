@@ -1,8 +1,8 @@
-//! Variables that go with every command: SetEnv and SendEnv of ssh_config(5).
+//! Environment variables that are sent with every command: SetEnv and SendEnv of ssh_config(5).
 
-/// The variables that a connection sends, from the configured settings and this process's environment.
+/// The variables to send, from the configured settings and the environment of this process.
 ///
-/// SetEnv wins over SendEnv for the same name, as in OpenSSH, which sends SetEnv last.
+/// SetEnv overrides SendEnv for the same name, as in OpenSSH.
 pub(super) fn for_commands(set: &[(String, String)], send: &[String]) -> Vec<(String, String)> {
     let local = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -23,7 +23,9 @@ fn select(
     sent
 }
 
-/// A pattern that starts with `-` takes back names of earlier patterns; here, of all patterns.
+/// Whether a variable is sent: a pattern matches, and no pattern with a leading `-` does.
+///
+/// In OpenSSH, `-` affects only earlier patterns. `ssh -G` has applied those already, so the order is ignored.
 fn is_sent(patterns: &[String], name: &str) -> bool {
     let (taken_back, given): (Vec<_>, Vec<_>) = patterns
         .iter()
@@ -33,7 +35,8 @@ fn is_sent(patterns: &[String], name: &str) -> bool {
         && !taken_back.iter().any(|pattern| matches(&pattern[1..]))
 }
 
-/// `*` and `?`, as in ssh_config(5) PATTERNS. Linear in practice: patterns are a few characters.
+/// Whether a pattern with `*` and `?` matches, as in ssh_config(5). The recursion is harmless for the short
+/// patterns of a configuration.
 fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,

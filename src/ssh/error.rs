@@ -1,7 +1,8 @@
-//! What can go wrong between this process and a remote host, in our words.
+//! Errors of connections to remote hosts.
 //!
-//! russh's errors are interpreted here and nowhere else. Each error knows two things that the layers above
-//! decide by: whether trying again can help ([`SshError::is_permanent`]) and its stable code.
+//! This file interprets russh's errors of the handshake, and `disconnect` its errors of an open connection. For
+//! the layers above, each error tells whether retrying can help ([`SshError::is_permanent`]) and has a stable
+//! code ([`SshError::code`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,14 +19,14 @@ use super::resolve::ResolveError;
 use super::target::TargetError;
 use crate::error::ErrorCode;
 
-/// A step of a connect. Each has its own deadline and its own words.
+/// A phase of connecting. Each phase has a deadline and a name for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Waiting for one of the handshake slots.
+    /// Waiting for a handshake slot.
     Queue,
     /// `ssh -G` and the name service.
     Resolve,
-    /// Reading key files and asking the agent.
+    /// Reading key files and listing the keys of the agent.
     Keys,
     /// TCP connect.
     Tcp,
@@ -54,47 +55,47 @@ impl fmt::Display for Phase {
 /// A failed dial or a lost connection.
 #[derive(Debug, Clone, Error)]
 pub enum SshError {
-    /// The host as it was given cannot be one.
+    /// The requested host is not a valid host.
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The OpenSSH configuration cannot be used.
     #[error("{0}")]
     Resolve(Arc<ResolveError>),
-    /// The configuration asks for something that this program cannot honour.
+    /// The configuration asks for something that this program does not support.
     #[error("{0}")]
     Config(String),
-    /// No address of the host took a TCP connection.
+    /// No address of the host accepted a TCP connection.
     #[error(
-        "cannot reach {host} port {port}: {reason}; check that the host is up, the name and the port are right, and that this machine may reach it"
+        "cannot reach {host} port {port}: {reason}; check that the host is up, that name and port are right, and that no firewall blocks this machine"
     )]
     Unreachable {
         /// Host name that was dialled.
         host: String,
         /// TCP port.
         port: u16,
-        /// The system's words for each address.
+        /// The error of the operating system for each address.
         reason: String,
     },
-    /// A phase did not end in its time.
+    /// A phase exceeded its deadline.
     #[error("{host} port {port}: {phase} took longer than {:.1} s; check that the host is up, or raise connectTimeoutMs", after.as_secs_f64())]
     PhaseTimeout {
         /// Host name that was dialled.
         host: String,
         /// TCP port.
         port: u16,
-        /// The phase that did not end.
+        /// The phase that took too long.
         phase: Phase,
-        /// The time it was given.
+        /// The time limit of the phase.
         after: Duration,
     },
-    /// The peer broke the protocol or hung up before the key exchange was over.
+    /// The server violated the protocol or disconnected before the key exchange was complete.
     #[error("{host} port {port}: the SSH handshake failed: {reason}")]
     Handshake {
         /// Host name that was dialled.
         host: String,
         /// TCP port.
         port: u16,
-        /// Why the handshake ended.
+        /// The reason for the end of the handshake.
         reason: Disconnect,
     },
     /// Both sides have no algorithm in common.
@@ -102,21 +103,21 @@ pub enum SshError {
     NoCommonAlgorithm {
         /// Host name that was dialled.
         host: String,
-        /// What the algorithm is for.
+        /// The purpose of the algorithm.
         kind: String,
-        /// What this side offers.
+        /// The algorithms of this program.
         ours: String,
-        /// What the server offers.
+        /// The algorithms of the server.
         theirs: String,
-        /// What can be done.
+        /// The next step.
         hint: &'static str,
     },
     /// The host key was refused.
     #[error("{0}")]
     HostKey(Box<HostKeyRefusal>),
-    /// The host shows another key than the one the session was opened with.
+    /// The host presents another key than at the start of the session.
     #[error(
-        "the host key of {host} is not the one that this session was opened with: expected {expected}, got {actual}; no credential was sent; if the change is known to be right, call ssh_connect again to accept the new key under known_hosts rules"
+        "the host key of {host} differs from the key with which this session was opened: expected {expected}, got {actual}; no credential was sent; if the change is legitimate, call ssh_connect again to accept the new key under known_hosts rules"
     )]
     PinnedKeyChanged {
         /// Host name that was dialled.
@@ -126,7 +127,7 @@ pub enum SshError {
         /// Fingerprint now.
         actual: String,
     },
-    /// A key file was named by the call and cannot be used.
+    /// The call named a key file that cannot be used.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     /// The server refused every credential.
@@ -153,7 +154,7 @@ impl From<ResolveError> for SshError {
 }
 
 impl SshError {
-    /// Whether trying again with the same input cannot help: such an error ends all retrying.
+    /// Whether retrying with the same input cannot help. Such an error ends all retries.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Resolve(error) => !error.is_transient(),
@@ -162,7 +163,7 @@ impl SshError {
             | Self::NoCommonAlgorithm { .. }
             | Self::PinnedKeyChanged { .. }
             | Self::KeyFile(_) => true,
-            // A lock that is held or a process out of descriptors is no verdict.
+            // A held lock or a lack of file descriptors may go away, unlike a verdict on the key.
             Self::HostKey(refusal) => refusal.kind() != RefusalKind::Io,
             Self::Auth(failure) => failure.is_permanent(),
             Self::Unreachable { .. }
@@ -186,7 +187,7 @@ impl SshError {
             Self::HostKey(refusal) => refusal.kind().code(),
             Self::PinnedKeyChanged { .. } => ErrorCode::HostKeyChanged,
             Self::KeyFile(error) => error.code(),
-            // A link that broke in the middle says nothing about the credentials.
+            // A connection that was lost during authentication says nothing about the credentials.
             Self::Auth(failure) if !failure.is_permanent() => ErrorCode::ConnectFailed,
             Self::Auth(_) => ErrorCode::AuthFailed,
             Self::ChannelRefused(_) => ErrorCode::Unsupported,
@@ -195,7 +196,8 @@ impl SshError {
     }
 }
 
-/// What the callbacks of a connection fail with: russh's own error, or a verdict of ours on its way out.
+/// The error type of russh's client callbacks: an error of russh, or a refusal by this program, which russh
+/// passes through to the caller.
 #[derive(Debug, Error)]
 pub(crate) enum HandlerError {
     /// russh's error.
@@ -228,7 +230,8 @@ pub(crate) fn from_handshake(error: HandlerError, host: &str, port: u16) -> SshE
     }
 }
 
-/// A server that only has SHA-1 `ssh-rsa` is common enough on old appliances to be named.
+/// The next step after a failed negotiation. Servers with only `ssh-rsa` (SHA-1) have their own hint, because
+/// they are common on old appliances.
 fn algorithm_hint(theirs: &[String]) -> &'static str {
     if theirs
         .iter()

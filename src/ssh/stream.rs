@@ -1,4 +1,4 @@
-//! Byte streams under a connection, and the means to cut one.
+//! The byte stream below an SSH connection, and a wrapper that can cut the stream.
 
 use std::io;
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Fails every read and write once its token is cancelled.
+/// A stream whose reads and writes fail once a token is cancelled.
 ///
-/// russh runs a connection in a task of its own, and dropping what it returns does not end that task while a
-/// handshake stalls or the peer takes no bytes. Cutting the stream below does, in every state.
+/// russh runs each connection in a separate task. Dropping the connection handle does not end that task while
+/// a handshake stalls or the peer stops reading. Cutting the stream ends the task in every state.
 pub(crate) struct Severable<S> {
     stream: S,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// How long a write may make no progress.
+    /// Limit for a write without progress.
     stall_limit: Option<Duration>,
-    /// Runs while a write is blocked.
+    /// The timer of a blocked write.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Severable<S> {
-    /// Wraps `stream` until `severed` is cancelled.
+    /// Wraps a stream that is cut when `severed` is cancelled.
     pub(crate) fn new(stream: S, severed: CancellationToken) -> Self {
         Self {
             stream,
@@ -37,8 +37,8 @@ impl<S> Severable<S> {
         }
     }
 
-    /// Fails a write that makes no progress for so long. russh sends no keepalives while a write is blocked,
-    /// so a peer that takes no bytes would never be noticed.
+    /// Makes a write fail that is blocked for longer than `limit`. russh sends no keepalives while a write is
+    /// blocked, so a peer that stops reading would never be detected.
     pub(crate) fn with_stall_limit(self, limit: Duration) -> Self {
         Self {
             stall_limit: Some(limit),
@@ -55,13 +55,13 @@ impl<S> Severable<S> {
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the server takes no more data",
+                "the server has stopped reading data",
             )),
             Poll::Pending => Ok(()),
         }
     }
 
-    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn fail_if_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.severed.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
@@ -78,7 +78,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Severable<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.check(cx)?;
+        self.fail_if_cut(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -89,19 +89,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Severable<S> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
+        self.fail_if_cut(cx)?;
         let written = Pin::new(&mut self.stream).poll_write(cx, data);
         self.check_stall(written.is_pending(), cx)?;
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(cx)?;
+        self.fail_if_cut(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(cx)?;
+        self.fail_if_cut(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_is_noticed() {
+    async fn a_peer_that_stops_reading_is_detected() {
         let (near, _far) = tokio::io::duplex(4);
         let limit = Duration::from_secs(15);
         let mut stream = Severable::new(near, CancellationToken::new()).with_stall_limit(limit);

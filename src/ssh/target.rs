@@ -1,8 +1,8 @@
-//! What a caller may write as `host`: an alias, a name, an address, with or without user and port.
+//! Parsing and checking the `host` of a call: an alias, a name or an address, with or without user and port.
 //!
-//! The rules for host and user names are those of OpenSSH's command line, since both end in the tokens that
-//! `Match exec` hands to a shell. Host names are held to more: nothing that is syntax in known_hosts, no
-//! `%`, and no way out of a directory, since `UserKnownHostsFile` may put a host name into a path.
+//! Host and user names follow the rules of OpenSSH's command line, because `Match exec` passes both to a
+//! shell. Host names have further rules: no characters with a meaning in known_hosts, no `%`, and no path
+//! that leads out of a directory, because `UserKnownHostsFile` may contain the host name.
 
 use crate::limits::TARGET_MAX_BYTES;
 use crate::ssh::peer_text::in_quotes;
@@ -10,15 +10,17 @@ use crate::text::is_unseen;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// Characters that OpenSSH refuses in a host name, then those that are syntax in known_hosts or a token.
+/// Characters that OpenSSH refuses in a host name, followed by characters with a meaning in known_hosts and
+/// the start of a token.
 const HOST_REFUSED: &str = "'`\"$\\;&<>|(){},*?!#@[]%";
-/// Characters that OpenSSH refuses in a user name. A backslash is a domain separator and only refused last.
+/// Characters that OpenSSH refuses in a user name. A backslash separates domain and user, and is refused only
+/// at the end.
 const USER_REFUSED: &str = "'`\";&<>|(){}";
 
-/// The parts of `host` as it was given; what is absent is left to the configuration.
+/// The parts of a requested host. The configuration determines absent parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// Alias, host name or address; an IPv6 address stands without brackets.
+    /// Alias, host name or address. An IPv6 address has no brackets.
     pub host: String,
     /// Port, if one was given with the host.
     pub port: Option<u16>,
@@ -26,7 +28,7 @@ pub struct Target {
     pub username: Option<String>,
 }
 
-/// The part of a target that an error is about.
+/// The part of a target that an error refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetPart {
     /// The host: alias, name or address.
@@ -44,33 +46,33 @@ impl fmt::Display for TargetPart {
     }
 }
 
-/// Why a target was refused. Nothing has been read, run or written by then.
+/// The reason why a target was refused. Nothing has been read, run or written.
 ///
-/// Values are quoted when the error is made: cut, and with control characters written out.
+/// Quoted values are truncated and have their control characters escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// A part is missing where the text says there is one.
+    /// A part is empty, for example before `@`.
     #[error(
         "the {0} is empty; write an alias of ssh_config, host, user@host, host:port or [v6]:port"
     )]
     Empty(TargetPart),
-    /// The text is longer than any name.
-    #[error("the {part} has {bytes} bytes, at most {TARGET_MAX_BYTES} are taken")]
+    /// The text is longer than [`TARGET_MAX_BYTES`].
+    #[error("the {part} has {bytes} bytes, at most {TARGET_MAX_BYTES} are allowed")]
     TooLong {
         /// The part that is too long.
         part: TargetPart,
-        /// Its length.
+        /// The length of the part.
         bytes: usize,
     },
     /// A part that `ssh` would read as an option.
-    #[error("the {part} {value} starts with '-', which ssh would take as an option")]
+    #[error("the {part} {value} starts with '-', so ssh would read the {part} as an option")]
     LeadingDash {
         /// The part with the dash.
         part: TargetPart,
         /// The part, quoted.
         value: String,
     },
-    /// A character that OpenSSH, or this program, does not take in that part.
+    /// A character that OpenSSH or this program refuses in that part.
     #[error("the {part} {value} contains {character}, which is not allowed in a {part}")]
     Character {
         /// The part with the character.
@@ -80,27 +82,29 @@ pub enum TargetError {
         /// The character, quoted.
         character: String,
     },
-    /// A host that would lead out of a directory if a path were made of it.
-    #[error("the host {0} looks like a path; '/' may not lead it and '..' may not be a part of it")]
+    /// A host that would lead out of a directory if used in a path.
+    #[error(
+        "the host {0} looks like a path; a host must not start with '/' or have '..' as a path segment"
+    )]
     Path(String),
-    /// Not a port.
+    /// An invalid port.
     #[error("{0} is not a port; a port is a number from 1 to 65535")]
     Port(String),
-    /// Colons or brackets that make neither an address nor a port.
+    /// Colons or brackets that form neither an address nor a port.
     #[error("{0} is not an IPv6 address; write ::1, or [::1]:22 with a port")]
     Address(String),
-    /// A URL of the wrong kind, or with more in it than user, host and port.
+    /// A URL with another scheme than `ssh`, or with more parts than user, host and port.
     #[error("{value}: {why}; write ssh://user@host:port")]
     Url {
-        /// The URL, quoted, without what may be a secret.
+        /// The URL, quoted, without parts that may be secret.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
 }
 
 impl Target {
-    /// Takes `text` apart and checks each part; see the module for what is refused.
+    /// Splits `text` into its parts and checks each part by the rules of this module.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         check_length(TargetPart::Host, text)?;
         let target = match text.split_once("://") {
@@ -112,7 +116,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Checks parts that did not come from [`Target::parse`], a saved session for one.
+    /// Checks a target that was not created by [`Target::parse`], for example the target of a saved session.
     pub fn check(&self) -> Result<(), TargetError> {
         check_host(&self.host)?;
         check_port(self.port)?;
@@ -120,7 +124,7 @@ impl Target {
     }
 }
 
-/// Refuses what OpenSSH refuses as a host name, and what could not stand in known_hosts or in a path.
+/// Refuses host names that OpenSSH refuses, and host names that are unsafe in known_hosts or in a path.
 pub fn check_host(host: &str) -> Result<(), TargetError> {
     check_edges(TargetPart::Host, host)?;
     if host.contains(':') {
@@ -135,9 +139,10 @@ pub fn check_host(host: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Refuses what OpenSSH refuses as a user name given on its command line.
+/// Refuses user names that OpenSSH refuses on its command line.
 ///
-/// Domain names (`DOMAIN\user`, `user@domain`) pass. Blanks pass inside, where no option can follow them.
+/// Domain users (`DOMAIN\user`, `user@domain`) are allowed. Blanks are allowed inside a name, but not before
+/// `-`, because a shell would split the name there and pass the rest on as an option.
 pub fn check_username(username: &str) -> Result<(), TargetError> {
     let part = TargetPart::Username;
     check_edges(part, username)?;
@@ -206,7 +211,7 @@ fn character_error(part: TargetPart, text: &str, character: char) -> TargetError
     }
 }
 
-/// An address with colons, and after a `%` the interface that a link-local one needs.
+/// Checks an IPv6 address. An interface may follow after `%`, which link-local addresses need.
 fn check_v6(host: &str) -> Result<(), TargetError> {
     let (address, scope) = host.split_once('%').unwrap_or((host, "0"));
     let scope_fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -216,7 +221,8 @@ fn check_v6(host: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// `[user@]host[:port]`; the last `@` counts, since user names of directory services contain one.
+/// Parses `[user@]host[:port]`. The text is split at the last `@`, because user names of directory services
+/// may contain `@`.
 fn parse_plain(text: &str) -> Result<Target, TargetError> {
     let (username, rest) = match text.rsplit_once('@') {
         Some(("", _)) => return Err(TargetError::Empty(TargetPart::Username)),
@@ -231,13 +237,13 @@ fn parse_plain(text: &str) -> Result<Target, TargetError> {
     })
 }
 
-/// What follows `ssh://`: the user percent-decoded, nothing after the port but one `/`.
+/// Parses the part of a URL behind `ssh://`. The user is percent-decoded; a single `/` may follow at the end.
 fn parse_url(authority: &str) -> Result<Target, TargetError> {
     let (userinfo, rest) = match authority.split_once('@') {
         Some((userinfo, rest)) => (Some(userinfo), rest),
         None => (None, authority),
     };
-    // Checked first: no other error may quote a password.
+    // Checked first, so that no other error quotes a password.
     let username = userinfo.map(url_username).transpose()?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.contains('/') {
@@ -258,7 +264,7 @@ fn url_username(userinfo: &str) -> Result<String, TargetError> {
     if userinfo.contains(':') {
         return Err(url_error(
             "ssh://…",
-            "a password in a URL is not taken, give it as `password`",
+            "a password in a URL is not accepted, give the password as `password`",
         ));
     }
     if userinfo.contains(';') {
@@ -282,8 +288,8 @@ fn url_error(value: &str, why: &'static str) -> TargetError {
     }
 }
 
-/// Decodes `%41`, and `+` as a blank, as OpenSSH does; `None` for what is no code, for NUL and for text that
-/// does not come out as UTF-8.
+/// Decodes `%41`, and `+` as a blank, as OpenSSH does. `None` for an invalid code, NUL or a result that is not
+/// UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -306,7 +312,7 @@ fn hex_byte(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? * 16 + digit(low)?)
 }
 
-/// `host`, `host:port`, `[host]`, `[host]:port` or an IPv6 address without brackets.
+/// Splits `host`, `host:port`, `[host]`, `[host]:port` or an IPv6 address without brackets.
 fn split_port(text: &str) -> Result<(&str, Option<u16>), TargetError> {
     if let Some(inside) = text.strip_prefix('[') {
         let unclosed = || TargetError::Address(in_quotes(text));
@@ -324,7 +330,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), TargetError> {
     }
 }
 
-/// Digits only: `u16` itself would take a sign.
+/// Parses a port of digits only, because `u16::from_str` accepts a sign.
 fn parse_port(text: &str) -> Result<u16, TargetError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {

@@ -1,4 +1,5 @@
-//! TCP to a host: addresses side by side (RFC 8305), options set for an interactive protocol.
+//! TCP connections to a host: staggered attempts on all addresses (RFC 8305), and socket options for an
+//! interactive protocol.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +16,7 @@ use super::error::SshError;
 use super::resolve::{AddressFamily, ResolvedHost};
 use crate::limits;
 
-/// Connects to the first address of the host that answers.
+/// Connects to the first address of the host that accepts a connection.
 pub(crate) async fn connect(host: &ResolvedHost) -> Result<TcpStream, SshError> {
     let unreachable = |reason: String| SshError::Unreachable {
         host: host.host_name.clone(),
@@ -40,12 +41,12 @@ async fn lookup(host: &ResolvedHost) -> Result<VecDeque<SocketAddr>, String> {
     });
     let addresses = interleave(wanted.collect());
     if addresses.is_empty() {
-        return Err("the name has no address of the wanted family".to_owned());
+        return Err("the name has no address of the configured AddressFamily".to_owned());
     }
     Ok(addresses)
 }
 
-/// Alternates the families, beginning with the family of the resolver's first answer (RFC 8305 section 4).
+/// Alternates IPv4 and IPv6, starting with the family of the resolver's first address (RFC 8305 section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut ours, mut others): (VecDeque<_>, VecDeque<_>) = addresses
@@ -64,12 +65,13 @@ fn bind_address(host: &ResolvedHost) -> Result<Option<IpAddr>, SshError> {
         return Ok(None);
     };
     let address = text.parse().map_err(|_| {
-        SshError::Config(format!("BindAddress {text} in the ssh configuration is not an IP address; use one of this machine's"))
+        SshError::Config(format!("BindAddress {text} in the ssh configuration is not an IP address; use an address of this machine"))
     })?;
     Ok(Some(address))
 }
 
-/// Starts a new attempt when the last one failed or has had its head start; the first success wins.
+/// Connects to several addresses and returns the first connection. The next attempt starts when an attempt
+/// fails, or after [`limits::TCP_ATTEMPT_DELAY`].
 async fn race(
     mut waiting: VecDeque<SocketAddr>,
     bind: Option<IpAddr>,
@@ -78,7 +80,7 @@ async fn race(
     let mut failures: Vec<String> = Vec::new();
     loop {
         if let Some(address) = waiting.pop_front() {
-            attempts.spawn(attempt(address, bind));
+            attempts.spawn(connect_to(address, bind));
         }
         let next = async {
             if waiting.is_empty() {
@@ -99,7 +101,7 @@ async fn race(
     }
 }
 
-async fn attempt(address: SocketAddr, bind: Option<IpAddr>) -> Result<TcpStream, String> {
+async fn connect_to(address: SocketAddr, bind: Option<IpAddr>) -> Result<TcpStream, String> {
     let connect = async {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?
@@ -122,7 +124,7 @@ async fn attempt(address: SocketAddr, bind: Option<IpAddr>) -> Result<TcpStream,
     }
 }
 
-/// Nagle's algorithm off (an exec takes 3 ms instead of 48), TCP keepalive on as in OpenSSH.
+/// Switches Nagle's algorithm off, which would delay the packets of an exec, and TCP keepalive on, as in OpenSSH.
 fn configure(stream: &TcpStream) {
     let result = stream.set_nodelay(true).and_then(|()| {
         rustix::net::sockopt::set_socket_keepalive(stream, true).map_err(io::Error::from)
@@ -132,11 +134,11 @@ fn configure(stream: &TcpStream) {
     }
 }
 
-/// Acknowledges small bursts at once.
+/// A TCP stream that acknowledges small bursts immediately.
 ///
-/// sshd leaves Nagle's algorithm on for commands without a terminal, so each of its small packets (reply, output,
-/// exit status) waits for the acknowledgement of the one before, which the kernel here delays by 40 ms. A bulk
-/// transfer needs no such help, and every extra acknowledgement would cost it.
+/// sshd leaves Nagle's algorithm on for commands without a terminal, so each small packet (reply, output, exit
+/// status) is held back until the previous packet is acknowledged. Linux delays that acknowledgement by 40 ms.
+/// Bulk transfers are not affected by the delay, and extra acknowledgements would slow them down.
 pub(crate) struct QuickAck {
     stream: TcpStream,
     /// Bytes read since the socket was last empty.
@@ -147,17 +149,16 @@ pub(crate) struct QuickAck {
 const INTERACTIVE_BURST_BYTES: usize = 4096;
 
 impl QuickAck {
-    /// Wraps a stream.
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, burst: 0 }
     }
 
-    /// The socket is empty: acknowledges what came, if it was little.
-    fn drained(&mut self) {
+    /// Acknowledges a small burst. Called when the socket has no more data to read.
+    fn acknowledge_small_burst(&mut self) {
         let burst = std::mem::take(&mut self.burst);
         #[cfg(target_os = "linux")]
         if (1..=INTERACTIVE_BURST_BYTES).contains(&burst) {
-            // Only speed depends on it. The kernel leaves this mode by itself.
+            // A failure only costs speed. The kernel leaves this mode by itself.
             let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
         }
     }
@@ -175,7 +176,7 @@ impl AsyncRead for QuickAck {
             Poll::Ready(Ok(())) => {
                 self.burst = self.burst.saturating_add(buf.filled().len() - before)
             }
-            Poll::Pending => self.drained(),
+            Poll::Pending => self.acknowledge_small_burst(),
             Poll::Ready(Err(_)) => {}
         }
         result
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_address_gives_way_to_the_next_and_all_refused_are_named() {
+    async fn a_refused_address_is_skipped_and_named_if_all_are_refused() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let open = listener.local_addr().unwrap();
         let closed = {

@@ -1,4 +1,4 @@
-//! Why a host could not be resolved.
+//! Errors of resolving a host.
 
 use crate::error::ErrorCode;
 use crate::ssh::target::TargetError;
@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no answer to what a host is. Nothing has been dialled.
+/// The reason why a host could not be resolved. No connection has been opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// A part of the target or a parameter beside it cannot be used.
@@ -19,21 +19,21 @@ pub enum ResolveError {
     /// The `privateKeyPath` parameter is empty.
     #[error("privateKeyPath is empty; leave it out to use the keys of the configuration")]
     EmptyKeyPath,
-    /// There is a configuration and no `ssh` that could read it.
+    /// A configuration exists, but no `ssh` to read the configuration.
     #[error(
         "{} can only be read by OpenSSH's `{}`, and that program was not found; install the OpenSSH client \
          or put it into PATH",
         config.display(), binary.display()
     )]
     NoSsh {
-        /// The program that was looked for.
+        /// The missing program.
         binary: PathBuf,
-        /// The configuration that it had to read.
+        /// The configuration file.
         config: PathBuf,
     },
-    /// No `ssh`, no configuration, and nothing that names the user.
+    /// There is no `ssh`, no configuration and no other source of a user name.
     #[error(
-        "no user name: neither the call nor USER names one, and there is no ssh to ask; give `username`"
+        "no user name: neither the call nor USER has a user name, and ssh is not installed; give `username`"
     )]
     NoUsername,
     /// `ssh` could not be started.
@@ -41,48 +41,48 @@ pub enum ResolveError {
     Spawn {
         /// The program.
         binary: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// `ssh` ran and its output could not be read.
+    /// `ssh` ran, but its output could not be read.
     #[error("the output of `ssh -G` could not be read: {0}")]
     Read(#[source] io::Error),
-    /// `ssh` took too long; it and its children were killed.
+    /// `ssh` took too long and was killed with its children.
     #[error(
         "`ssh -G` did not answer within {:.1} s and was killed; a `Match exec` command or a name lookup of \
          CanonicalizeHostname in the ssh configuration hangs", limit.as_secs_f64()
     )]
     Timeout {
-        /// The limit that it passed.
+        /// The time limit.
         limit: Duration,
     },
-    /// `ssh` wrote more than any configuration amounts to.
+    /// `ssh` printed more than a usable configuration amounts to.
     #[error(
         "`ssh -G` printed more than {limit} bytes; the ssh configuration sets too much for this host"
     )]
     TooMuchOutput {
-        /// The limit that it passed.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// `ssh` refused the configuration.
+    /// `ssh` rejected the configuration.
     #[error("`ssh -G` failed ({status}): {message}; correct the ssh configuration")]
     Failed {
-        /// Its exit status, in words.
+        /// The exit status, in words.
         status: String,
-        /// What it wrote, with the file and the line; control characters written out.
+        /// The error message of `ssh`, with control characters escaped.
         message: String,
     },
     /// The value of an option cannot be used.
     #[error("{option} {value} of the ssh configuration cannot be used: {why}")]
     Value {
-        /// The option, as ssh_config(5) spells it.
+        /// The name of the option in ssh_config(5).
         option: &'static str,
-        /// Its value, quoted.
+        /// The value, in quotes.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The configuration asks for something that cannot be honoured.
+    /// The configuration sets an option that this program does not support and must not ignore.
     #[error("the ssh configuration asks for {0}")]
     Unsupported(UnsupportedOption),
 }
@@ -98,23 +98,23 @@ impl ResolveError {
         }
     }
 
-    /// Whether the same request may succeed later with nothing changed: a reconnect goes on trying.
+    /// Whether the same request may succeed later without any change, so that a reconnect keeps retrying.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Read(_) => true,
-            // A system short of processes or memory, not a program that may not be run.
+            // Spawning may fail because the system is short of processes or memory. Permissions do not recover.
             Self::Spawn { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
-            // CanonicalizeHostname without a name server.
+            // CanonicalizeHostname fails this way while no name server is reachable.
             Self::Failed { message, .. } => message.contains("Could not resolve hostname"),
             _ => false,
         }
     }
 }
 
-/// An option that cannot be honoured and may not be ignored.
+/// An option that this program does not support and must not ignore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedOption {
-    /// The option, as ssh_config(5) spells it.
+    /// The name of the option in ssh_config(5).
     pub option: &'static str,
     /// The value of the option, in quotes.
     pub value: String,

@@ -1,48 +1,49 @@
-//! `~`, `%` tokens and `${VARIABLE}` in the paths that `ssh -G` prints as they were written.
+//! Expansion of `~`, `%` tokens and `${VARIABLE}` in paths that `ssh -G` prints unexpanded.
 
 use crate::ssh::resolve::ResolveError;
 use crate::ssh::resolve::settings::{Settings, bad_value};
 use crate::ssh::target::Target;
 use std::path::{Path, PathBuf};
 
-/// A `ControlPath` that makes `ssh` tell what only it knows: the home directory of the password database and
-/// the tokens `%C`, `%i`, `%l`, `%L` and `%u`.
+/// A `ControlPath` for `ssh -G`, which prints the path expanded. The expanded path tells the home directory of
+/// the password database and the tokens `%C`, `%i`, `%l`, `%L` and `%u`, which only `ssh` can compute.
 pub(super) const PROBE: &str = "~/.mcp-ssh-sessions-probe/%C/%i/%l/%L/%u";
-/// The part of [`PROBE`] that stays as it is.
+/// The constant part of [`PROBE`].
 const PROBE_MARK: &str = "/.mcp-ssh-sessions-probe/";
 /// Tokens in the order of [`PROBE`].
 const PROBE_TOKENS: [char; 5] = ['C', 'i', 'l', 'L', 'u'];
 
-/// What stands for `~` and for the tokens of one host.
+/// The values of `~` and of the tokens for a host.
 #[derive(Debug)]
 pub(super) struct Expansion {
-    /// What `~` and `%d` are; empty for the root, `None` where neither `ssh` nor the environment tells.
+    /// The value of `~` and `%d`. Empty for the root directory; `None` if neither `ssh` nor the environment
+    /// names a home directory.
     home: Option<String>,
     values: Vec<(char, String)>,
 }
 
 impl Expansion {
-    /// Takes the values from what `ssh` said of `alias`.
+    /// The values for the host `alias`, from the output of `ssh -G`.
     pub(super) fn new(settings: &Settings, alias: &str) -> Self {
-        let said = |option| settings.first(option).unwrap_or_default().to_owned();
+        let value = |option| settings.first(option).unwrap_or_default().to_owned();
         let key_alias = settings.first("hostkeyalias").unwrap_or(alias).to_owned();
         let mut values = vec![
-            ('h', said("hostname")),
+            ('h', value("hostname")),
             ('n', alias.to_owned()),
             ('k', key_alias),
-            ('p', said("port")),
-            ('r', said("user")),
+            ('p', value("port")),
+            ('r', value("user")),
             ('j', jump_host(settings)),
         ];
         let probe = settings
             .first("controlpath")
             .and_then(|path| path.split_once(PROBE_MARK));
         let home = match probe {
-            Some((home, told)) => {
+            Some((home, tokens)) => {
                 values.extend(
                     PROBE_TOKENS
                         .into_iter()
-                        .zip(told.splitn(5, '/').map(str::to_owned)),
+                        .zip(tokens.splitn(5, '/').map(str::to_owned)),
                 );
                 Some(home.to_owned())
             }
@@ -52,18 +53,18 @@ impl Expansion {
         Self { home, values }
     }
 
-    /// What `~` stands for.
+    /// The directory that `~` stands for.
     pub(super) fn home(&self) -> Option<&Path> {
         let home = self.home.as_deref()?;
         Some(Path::new(if home.is_empty() { "/" } else { home }))
     }
 
-    /// Expands a leading `~`; `~user` stays, since only the password database could tell.
+    /// Expands a leading `~`. `~user` is kept, because its expansion needs the password database.
     pub(super) fn tilde(&self, path: &str) -> PathBuf {
         tilde_path(Path::new(path), self.home())
     }
 
-    /// Expands `~`, tokens and variables, as OpenSSH does with the paths of keys and certificates.
+    /// Expands `~`, tokens and variables as OpenSSH does for paths of keys and certificates.
     pub(super) fn path(
         &self,
         option: &'static str,
@@ -85,7 +86,7 @@ impl Expansion {
         Ok(PathBuf::from(expanded))
     }
 
-    /// The value of what `text` starts with, and what follows it.
+    /// The value of the token or variable at the start of `text`, and the text behind that token.
     fn next_value<'a>(
         &self,
         text: &'a str,
@@ -99,14 +100,14 @@ impl Expansion {
         let Some(token) = text.strip_prefix('%') else {
             return Ok(("$".to_owned(), &text[1..]));
         };
-        let name = token.chars().next().ok_or("a '%' at its end")?;
+        let name = token.chars().next().ok_or("a single '%' at its end")?;
         let after = &token[name.len_utf8()..];
         if name == '%' {
             return Ok(("%".to_owned(), after));
         }
         match self.values.iter().find(|(token, _)| *token == name) {
             Some((_, value)) => Ok((value.clone(), after)),
-            None => Err(format!("%{name} is not a token that is known here")),
+            None => Err(format!("%{name} is not a token that this program knows")),
         }
     }
 }
@@ -119,7 +120,7 @@ pub(super) fn tilde_path(path: &Path, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// `%j`: the host of the last jump, or nothing.
+/// The value of `%j`: the host of the last jump, or an empty text.
 fn jump_host(settings: &Settings) -> String {
     let last = settings
         .set("proxyjump")
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_expanded_is_an_error_that_says_why() {
+    fn a_text_that_cannot_be_expanded_is_an_error_with_the_reason() {
         let cases = [
             ("/a/%Z", "%Z is not a token"),
             ("/a/%", "at its end"),

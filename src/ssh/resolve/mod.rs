@@ -1,21 +1,21 @@
-//! From what a caller names to what is dialled: the OpenSSH configuration, as `ssh -G` sees it.
+//! Applies the user's OpenSSH configuration to a host, by running `ssh -G`.
 //!
-//! `ssh` itself reads its configuration, so that `Include`, `Match`, `CanonicalizeHostname` and every default
-//! mean what they mean to OpenSSH. It runs once for the host and, once per [`Resolver`], without any
-//! configuration: what differs between the two was configured, which its output alone does not tell.
+//! `ssh` reads the configuration, so `Include`, `Match`, `CanonicalizeHostname` and all defaults work exactly
+//! as in OpenSSH. `ssh -G` prints configured values and defaults alike. To tell them apart, each [`Resolver`]
+//! also runs `ssh -G` once without any configuration: values that differ were configured.
 //!
-//! **Home directory.** `~` in the configuration is the home directory of the password database, also where
-//! `$HOME` names another one: OpenSSH reads that directory's configuration, keys and known_hosts, and what
-//! works with `ssh HOST` has to work here, with the same files. Which directory that is (and what `%l`, `%u`,
-//! `%C` stand for) is told by `ssh`: `ControlPath`, which nothing else here uses, is set to a probe that `ssh`
-//! expands. `~` in a parameter of the call is `$HOME`. Where the two differ, a note of the result says so. A
-//! program that must not see the user's files (a test) names a configuration file of its own, with absolute
-//! `UserKnownHostsFile`, `GlobalKnownHostsFile` and `IdentityFile`.
+//! **Home directory.** `~` in the configuration is the home directory of the password database, even if
+//! `$HOME` is another directory: OpenSSH does the same, and a host that works with `ssh HOST` must work here
+//! with the same files. `ssh` reports this directory (and the values of `%l`, `%u` and `%C`) through
+//! `ControlPath`, which this program does not need otherwise and sets to a probe that `ssh` expands. `~` in a
+//! parameter of the call is `$HOME`. If both directories differ, the result has a note. A test that must not
+//! see the user's files names its own configuration file with absolute `UserKnownHostsFile`,
+//! `GlobalKnownHostsFile` and `IdentityFile`.
 //!
-//! **Nothing is ignored silently.** `options` lists every option of OpenSSH with what becomes of it.
-//! [`ResolvedHost::require_supported`] fails where the configuration asks for something that changes where or
-//! how securely a host is reached and that cannot be done; it is apart from resolving, so that a report can
-//! show the rest.
+//! **No option is ignored silently.** `options` lists every option of OpenSSH and how this program treats
+//! the option. [`ResolvedHost::require_supported`] fails if an unsupported option would change where or how
+//! securely a host is reached. This check is separate from [`Resolver::resolve`], so that a report can show
+//! the other settings.
 
 mod error;
 mod expand;
@@ -39,28 +39,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// The system-wide configuration of OpenSSH, read where no other file is named.
+/// The system-wide configuration of OpenSSH, used unless another file is named.
 const SYSTEM_CONFIG: &str = "/etc/ssh/ssh_config";
-/// The file name that stands for "no configuration" (ssh(1), `-F`).
+/// The file name that means "no configuration" (ssh(1), `-F`).
 const NO_CONFIG: &str = "none";
 
-/// What a call asks for. Its parameters win over the parts of the target, and both over the configuration.
+/// A host and the parameters of a call. The parameters override the parts of the target, and both override
+/// the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolveRequest {
-    /// The host, with what stood beside it.
+    /// The host, and optionally a port and a user name.
     pub target: Target,
-    /// Port, over the target's own.
+    /// Port; overrides the port of the target.
     pub port: Option<u16>,
-    /// User name, over the target's own.
+    /// User name; overrides the user name of the target.
     pub username: Option<String>,
-    /// Private key, in place of the configured identity files; `~` is `$HOME`.
+    /// Private key; replaces the configured identity files. `~` is `$HOME`.
     pub private_key_path: Option<PathBuf>,
-    /// Jump hosts as in ssh(1) `-J`, in place of ProxyJump and ProxyCommand; `none` for a direct connection.
+    /// Jump hosts as in ssh(1) `-J`; replace ProxyJump and ProxyCommand. `none` for a direct connection.
     pub proxy_jump: Option<String>,
 }
 
 impl ResolveRequest {
-    /// A request for `target` without any other parameter.
+    /// A request without parameters besides the target.
     pub const fn new(target: Target) -> Self {
         Self {
             target,
@@ -79,7 +80,7 @@ impl ResolveRequest {
         self.username.as_deref().or(self.target.username.as_deref())
     }
 
-    /// Checks everything that will stand in an argument list or in a path, before any of it is used.
+    /// Checks all parts before they are used in an argument list or a path.
     fn check(&self) -> Result<(), ResolveError> {
         self.target.check()?;
         check_port(self.port)?;
@@ -92,7 +93,7 @@ impl ResolveRequest {
     }
 }
 
-/// Checks each hop of a jump list by the rules for a target.
+/// Checks each hop of a jump list like a target.
 fn check_jumps(jumps: &str) -> Result<(), ResolveError> {
     if jumps.eq_ignore_ascii_case(NO_CONFIG) {
         return Ok(());
@@ -110,23 +111,23 @@ fn check_jumps(jumps: &str) -> Result<(), ResolveError> {
         .map_err(ResolveError::ProxyJump)
 }
 
-/// Asks `ssh -G` about hosts. One for the life of the process, shared by all sessions.
+/// Resolves hosts with `ssh -G`. All sessions of a process share a resolver.
 #[derive(Debug)]
 pub struct Resolver {
-    /// The file for `ssh -F`; without one, `ssh` reads the user's and the system's.
+    /// The file for `ssh -F`. If absent, `ssh` reads the files of the user and of the system.
     pub ssh_config: Option<PathBuf>,
-    /// The program to ask, looked up in `PATH` when it has no slash.
+    /// The `ssh` program. A name without a slash is looked up in `PATH`.
     pub ssh_binary: PathBuf,
-    /// Time for the whole of a resolution; after it, `ssh` and its children are killed.
+    /// Limit of a resolution, after which `ssh` and its children are killed.
     pub timeout: Duration,
-    /// The files that `ssh` would read by itself: without `ssh`, any of them is a reason to fail.
+    /// The files that `ssh` reads by default. If such a file exists but `ssh` does not, resolving fails.
     default_configs: Vec<PathBuf>,
-    /// What `ssh` says without any configuration, asked once.
+    /// The output of `ssh -G` without any configuration.
     defaults: OnceCell<Settings>,
 }
 
 impl Resolver {
-    /// A resolver that asks the `ssh` of `PATH`.
+    /// A resolver that runs the `ssh` of `PATH`.
     pub fn new(ssh_config: Option<PathBuf>) -> Self {
         let user_config = std::env::home_dir().map(|home| home.join(".ssh/config"));
         Self {
@@ -141,21 +142,21 @@ impl Resolver {
         }
     }
 
-    /// The program that is asked, where `PATH` has it; nothing where there is none.
+    /// The path of the `ssh` program, if the program exists.
     pub fn find_ssh(&self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        run::find(&self.ssh_binary, &path)
+        run::find_program(&self.ssh_binary, &path)
     }
 
-    /// Everything that the configuration and the request say about a host. Dials nothing, writes nothing.
+    /// All settings for a host, from the request and the configuration. Opens no connection to the host.
     ///
-    /// Call [`ResolvedHost::require_supported`] on the result before it is dialled.
+    /// Call [`ResolvedHost::require_supported`] on the result before connecting.
     pub async fn resolve(&self, request: &ResolveRequest) -> Result<ResolvedHost, ResolveError> {
         request.check()?;
         let arguments = arguments(self.ssh_config.as_deref(), request);
         let asked = tokio::try_join!(
-            self.ask(&arguments),
-            self.defaults.get_or_try_init(|| self.ask_defaults()),
+            self.run_ssh(&arguments),
+            self.defaults.get_or_try_init(|| self.read_defaults()),
         );
         match asked {
             Ok((settings, defaults)) => parse::resolved_host(request, settings, defaults),
@@ -166,22 +167,22 @@ impl Resolver {
         }
     }
 
-    async fn ask(&self, arguments: &[OsString]) -> Result<Settings, ResolveError> {
-        let output = run::run(&self.ssh_binary, arguments, self.timeout).await?;
+    async fn run_ssh(&self, arguments: &[OsString]) -> Result<Settings, ResolveError> {
+        let output = run::run_bounded(&self.ssh_binary, arguments, self.timeout).await?;
         Ok(Settings::parse(&output))
     }
 
-    async fn ask_defaults(&self) -> Result<Settings, ResolveError> {
+    async fn read_defaults(&self) -> Result<Settings, ResolveError> {
         let localhost = ResolveRequest::new(Target {
             host: "localhost".to_owned(),
             port: None,
             username: None,
         });
-        self.ask(&arguments(Some(Path::new(NO_CONFIG)), &localhost))
+        self.run_ssh(&arguments(Some(Path::new(NO_CONFIG)), &localhost))
             .await
     }
 
-    /// OpenSSH's defaults, if there is no configuration that would say otherwise.
+    /// The settings for a host on a machine without `ssh`: OpenSSH's defaults, if no configuration exists.
     fn resolve_without_ssh(&self, request: &ResolveRequest) -> Result<ResolvedHost, ResolveError> {
         if let Some(config) = self.config_file() {
             return Err(ResolveError::NoSsh {
@@ -200,8 +201,8 @@ impl Resolver {
         parse::resolved_host(request, settings.clone(), &settings)
     }
 
-    /// The first configuration file that there is; one that cannot be looked at counts as there. Without
-    /// `ssh`, which alone can read it, no host can be resolved then.
+    /// The first configuration file that exists, or whose existence cannot be checked. Only `ssh` can read a
+    /// configuration file, so with such a file and without `ssh` no host can be resolved.
     pub fn config_file(&self) -> Option<PathBuf> {
         if let Some(named) = &self.ssh_config {
             return (named != Path::new(NO_CONFIG)).then(|| named.clone());
@@ -211,9 +212,9 @@ impl Resolver {
     }
 }
 
-/// The argument list of one `ssh -G`. No shell sees it; `--` ends the options before the host.
+/// The arguments of `ssh -G`. No shell interprets them; `--` keeps `ssh` from reading the host as an option.
 fn arguments(config: Option<&Path>, request: &ResolveRequest) -> Vec<OsString> {
-    // -T: without it ssh complains of a stdin that is no terminal.
+    // Without -T, ssh warns that stdin is not a terminal.
     let mut arguments: Vec<OsString> = vec!["-G".into(), "-T".into()];
     arguments.extend(["-o".into(), format!("ControlPath={PROBE}").into()]);
     if let Some(config) = config {

@@ -1,28 +1,28 @@
-//! Every option of OpenSSH and what becomes of it here.
+//! All options of OpenSSH and how this program treats them.
 //!
-//! The rule: an option that changes where a host is, who it is or what protects the connection is followed or
-//! refused. One that only makes things stricter, or that belongs to a terminal, may be ignored. One whose
-//! absence a user would miss leaves a note.
+//! An option that changes the address, the identity or the protection of a connection is followed or refused.
+//! An option that only adds trust, or that concerns a terminal, is ignored. An option whose effect a user
+//! would miss leaves a note.
 
 use crate::ssh::peer_text::in_quotes;
 use crate::ssh::resolve::error::UnsupportedOption;
 use crate::ssh::resolve::settings::Settings;
 use Treatment::{Followed, Ignored, Noted, Refused};
 
-/// What becomes of an option. The text is the reason.
+/// The treatment of an option. The text is the reason.
 #[derive(Debug, Clone, Copy)]
 enum Treatment {
-    /// It has a field of its own, or part in one.
+    /// The option determines a field of the resolved host.
     Followed,
-    /// It has no effect, and needs none.
+    /// The option has no effect here, and users do not miss the effect.
     Ignored(&'static str),
-    /// It has no effect, which is noted unless its value is one of these.
+    /// The option has no effect here. Values other than the listed values leave a note.
     Noted(&'static [&'static str], &'static str),
-    /// It rules out a connection unless its value is one of these.
+    /// The option makes a connection impossible, except with the listed values.
     Refused(&'static [&'static str], &'static str),
 }
 
-/// Values with which an option does nothing.
+/// Values that switch an option off.
 const OFF: &[&str] = &["no", "none", "false"];
 const DONE: &str = "ssh -G has applied it";
 const TERMINAL: &str = "concerns a terminal or ssh's own messages";
@@ -30,7 +30,7 @@ const FORWARDING: &str = "nothing is forwarded";
 const SHARING: &str = "connections are kept by this program, not by a master process";
 const GSSAPI: &str = "GSSAPI is not offered";
 const HOST_BASED: &str = "host-based authentication is not offered";
-const STRICTER: &str = "it would only add trust";
+const ADDS_TRUST: &str = "the option would only add trust";
 const NO_LOCAL: &str = "no local command is run";
 const KEYS: &str = "keys are read from files and from the agent";
 const OBSOLETE: &str = "of a protocol or a cipher that is gone";
@@ -107,10 +107,7 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("HostbasedAcceptedAlgorithms", Ignored(HOST_BASED)),
     ("HostbasedAuthentication", Noted(OFF, HOST_BASED)),
     ("HostName", Followed),
-    (
-        "IPQoS",
-        Ignored("the marks of packets are left to the system"),
-    ),
+    ("IPQoS", Ignored("the system marks the packets")),
     ("IdentitiesOnly", Followed),
     ("IdentityAgent", Followed),
     ("IdentityFile", Followed),
@@ -122,7 +119,7 @@ const OPTIONS: &[(&str, Treatment)] = &[
         "KnownHostsCommand",
         Refused(
             OFF,
-            "it may revoke keys and is not run; use UserKnownHostsFile",
+            "the command may revoke keys and is not run; use UserKnownHostsFile",
         ),
     ),
     ("LocalCommand", Ignored(NO_LOCAL)),
@@ -159,24 +156,25 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ),
     (
         "ProxyUseFdpass",
-        Ignored("without ProxyCommand it has no meaning"),
+        Ignored("the option has no meaning without ProxyCommand"),
     ),
     ("PubkeyAcceptedAlgorithms", Followed),
     ("PubkeyAuthentication", Followed),
     ("RSAAuthentication", Ignored(OBSOLETE)),
     ("RekeyLimit", Followed),
-    // ssh refuses to run a command beside it; run without it, a command could act in the wrong place.
+    // ssh refuses to run a command if RemoteCommand is set. RemoteCommand often enters a container; a command
+    // that ran without RemoteCommand could act on the host instead.
     (
         "RemoteCommand",
         Refused(
             OFF,
-            "ssh runs no other command beside it; use a Host entry without it, or RemoteCommand none",
+            "with RemoteCommand, ssh runs no other command; use a Host entry without RemoteCommand, or RemoteCommand none",
         ),
     ),
     ("RemoteForward", Noted(OFF, FORWARDING)),
     (
         "RequestTTY",
-        Ignored("each command says whether it wants a terminal"),
+        Ignored("each command requests a terminal if needed"),
     ),
     ("RequiredRSASize", Followed),
     ("RevokedHostKeys", Followed),
@@ -187,7 +185,7 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("ServerAliveInterval", Followed),
     (
         "SessionType",
-        Noted(&["default"], "the tools say what a session runs"),
+        Noted(&["default"], "the tools determine what a session runs"),
     ),
     ("SetEnv", Followed),
     ("StdinNull", Ignored(TERMINAL)),
@@ -210,7 +208,7 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("UsePrivilegedPort", Ignored(OBSOLETE)),
     ("User", Followed),
     ("UserKnownHostsFile", Followed),
-    ("VerifyHostKeyDNS", Ignored(STRICTER)),
+    ("VerifyHostKeyDNS", Ignored(ADDS_TRUST)),
     (
         "VersionAddendum",
         Ignored("the version string is this program's"),
@@ -220,10 +218,10 @@ const OPTIONS: &[(&str, Treatment)] = &[
     ("XAuthLocation", Ignored(FORWARDING)),
 ];
 
-/// Options that cannot be honoured, and notes about those that have no effect.
+/// The options that are not supported, and notes about options without effect.
 ///
-/// `defaults` tells what nobody configured: an option that this table does not know is worth a note only if
-/// somebody did.
+/// `defaults` are the values without any configuration: an option that the table does not list leaves a note
+/// only if its value differs.
 pub(super) fn judge(
     settings: &Settings,
     defaults: &Settings,
@@ -254,7 +252,7 @@ pub(super) fn judge(
             None if configured => {
                 let (option, value) = (in_quotes(keyword), in_quotes(value));
                 notes.push(format!(
-                    "the option {option} {value} is not known here and has no effect"
+                    "the option {option} {value} is unknown to this program and has no effect"
                 ));
             }
             Some((_, Followed | Ignored(_) | Noted(..) | Refused(..))) | None => {}
@@ -270,7 +268,7 @@ fn rule(keyword: &str) -> Option<(&'static str, Treatment)> {
         .copied()
 }
 
-/// Whether the table has a line for an option.
+/// Whether the table lists an option.
 #[cfg(test)]
 pub(super) fn is_known(keyword: &str) -> bool {
     rule(keyword).is_some()
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn each_option_stands_once_and_has_a_reason() {
+    fn each_option_is_listed_once_and_has_a_reason() {
         for (index, (option, treatment)) in OPTIONS.iter().enumerate() {
             let others = &OPTIONS[index + 1..];
             assert!(
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_cannot_be_honoured_are_told_with_value_and_reason() {
+    fn unsupported_options_are_reported_with_value_and_reason() {
         for (output, option) in [
             ("proxycommand nc %h %p\n", "ProxyCommand"),
             ("proxyjump u@a:22,b\n", "ProxyJump"),
@@ -331,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_noted_once_a_line() {
+    fn each_option_without_effect_leaves_a_note() {
         let output = "forwardagent yes\nlocalforward 8080 [localhost]:80\nhpndisabled no\nnewoption a\x1bb\n";
         let (unsupported, notes) = judged(output);
         assert!(unsupported.is_empty());

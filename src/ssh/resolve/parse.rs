@@ -1,5 +1,5 @@
-//! From the lines of `ssh -G` to a [`ResolvedHost`]. An option that is absent (an older OpenSSH does not print
-//! it) has OpenSSH's default.
+//! Conversion of the output of `ssh -G` into a [`ResolvedHost`]. Options that an older OpenSSH does not print
+//! have OpenSSH's default.
 
 use crate::limits::{KEEPALIVE_COUNT, RSA_MIN_BITS};
 use crate::ssh::peer_text::in_quotes;
@@ -12,10 +12,13 @@ use crate::ssh::resolve::{ResolveError, ResolveRequest, values};
 use crate::ssh::target::check_host;
 use std::path::PathBuf;
 
-/// Defaults of OpenSSH for the options that name files.
+/// OpenSSH's default of UserKnownHostsFile.
 const USER_KNOWN_HOSTS: &str = "~/.ssh/known_hosts ~/.ssh/known_hosts2";
+/// OpenSSH's default of GlobalKnownHostsFile.
 const GLOBAL_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2";
-/// Joins what `ssh` said of a host, what it says of any host, and the parameters of the request.
+
+/// The resolved host, from the request, the output of `ssh -G` for the host, and the output without any
+/// configuration.
 pub(super) fn resolved_host(
     request: &ResolveRequest,
     mut settings: Settings,
@@ -39,7 +42,7 @@ pub(super) fn resolved_host(
     Ok(host)
 }
 
-/// The texts that one host is read from.
+/// The sources of a resolved host.
 struct Parser<'a> {
     request: &'a ResolveRequest,
     settings: &'a Settings,
@@ -114,12 +117,13 @@ impl Parser<'_> {
             .ok_or_else(|| bad_value(option, "", "ssh -G did not print it"))
     }
 
-    /// Whether an option differs from what `ssh` says without any configuration.
+    /// Whether an option differs from its value without any configuration.
     fn configured(&self, option: &str) -> bool {
         self.settings.first(option) != self.defaults.first(option)
     }
 
-    /// OpenSSH's count goes with OpenSSH's way of waiting; this program's own with its own interval.
+    /// The number of unanswered keepalives. This program's own number goes with its own interval, so OpenSSH's
+    /// number is used as soon as the interval or the number is configured.
     fn alive_count(&self) -> Result<u32, ResolveError> {
         let ours = u32::try_from(KEEPALIVE_COUNT).unwrap_or(u32::MAX);
         let interval = values::seconds(self.settings, "ServerAliveInterval")?;
@@ -129,7 +133,8 @@ impl Parser<'_> {
         Ok(self.settings.number("ServerAliveCountMax")?.unwrap_or(ours))
     }
 
-    /// OpenSSH's own default is lower than what is asked for here, so only a configured size counts.
+    /// The minimum RSA size. Only a configured size is used, because OpenSSH's default is lower than this
+    /// program's minimum.
     fn rsa_size(&self) -> Result<u32, ResolveError> {
         if !self.configured("RequiredRSASize") {
             return Ok(RSA_MIN_BITS);
@@ -156,7 +161,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Paths that `ssh` prints as they were written, one a line.
+    /// The paths of an option that `ssh -G` prints unexpanded, each on a line.
     fn expanded(&self, option: &'static str) -> Result<Vec<PathBuf>, ResolveError> {
         let variable = |name: &str| std::env::var(name).ok();
         self.settings
@@ -173,7 +178,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Paths that `ssh` has expanded and prints in one line, without quotes.
+    /// The paths of an option that `ssh -G` prints expanded, on a single line without quotes.
     fn files(&self, option: &'static str, default: &str) -> Result<Vec<PathBuf>, ResolveError> {
         let list = self.settings.first(option).unwrap_or(default);
         if list.eq_ignore_ascii_case("none") {
@@ -183,9 +188,10 @@ impl Parser<'_> {
             .split_ascii_whitespace()
             .map(|path| self.expansion.tilde(path))
             .collect();
-        // A path with a blank would be taken for two, and its keys, revoked ones too, for absent.
+        // A path with a blank would be split into two missing files, and revoked keys in the file would not
+        // be found. The second part is not absolute, which reveals the blank.
         if !paths.iter().all(|path| path.is_absolute()) {
-            let why = "each file has to be an absolute path (or ~/...) without blanks";
+            let why = "each file must be an absolute path (or ~/...) without blanks";
             return Err(bad_value(option, list, why));
         }
         Ok(paths)
@@ -198,7 +204,7 @@ impl Parser<'_> {
             Some(value) => value,
         };
         match value.strip_prefix('$') {
-            // A variable that is not set is no agent, not another one.
+            // An unset variable means no agent. Falling back to `SSH_AUTH_SOCK` would use an unwanted agent.
             Some(name) => std::env::var_os(name).map_or(IdentityAgent::None, |path| {
                 IdentityAgent::Path(PathBuf::from(path))
             }),
@@ -218,7 +224,8 @@ impl Parser<'_> {
     }
 }
 
-/// Names that cannot be looked up, or not be recorded in known_hosts without being read as something else.
+/// The host name or HostKeyAlias, if characters in the name make a lookup impossible or would change the
+/// meaning of a known_hosts line.
 fn unusable_names<'a>(
     host_name: &'a str,
     alias: Option<&'a str>,
@@ -226,7 +233,7 @@ fn unusable_names<'a>(
     let refused = |c: char| c.is_control() || c.is_whitespace() || ",*?!|#@".contains(c);
     let host_name = Some(host_name).filter(|name| check_host(name).is_err());
     let alias = alias.filter(|alias| alias.is_empty() || alias.contains(refused));
-    let why = "it holds characters that no host name has";
+    let why = "the name has characters that host names do not have";
     let name = |option, value| UnsupportedOption {
         option,
         value: in_quotes(value),

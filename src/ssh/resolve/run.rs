@@ -1,4 +1,5 @@
-//! One run of `ssh -G`: no shell, no input, bounded output, bounded time, and nothing left of it.
+//! Running `ssh -G` without a shell and without input, with limits on time and output. No process is left
+//! behind.
 
 use crate::limits::{
     LOCAL_REAP_TIMEOUT, RESOLVE_OUTPUT_MAX_BYTES, RESOLVE_STDERR_DRAIN, RESOLVE_STDERR_MAX_BYTES,
@@ -15,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Runs `binary` and returns what it printed. When the time is over, or the caller goes away, its whole
-/// process group is killed, with what `Match exec` started.
-pub(super) async fn run(
+/// Runs `binary` and returns its output. On a timeout, or if the returned future is dropped, the whole process
+/// group is killed, including commands of `Match exec`.
+pub(super) async fn run_bounded(
     binary: &Path,
     arguments: &[OsString],
     limit: Duration,
@@ -25,14 +26,14 @@ pub(super) async fn run(
     let mut child = spawn(binary, arguments)?;
     let mut group = ProcessGroup::of(&child);
     let finished = timeout(limit, finish(&mut child, &mut group)).await;
-    // Kills what is still there; after an ordinary end that is nothing.
+    // Kills the processes that are still running. After a normal exit there are none.
     drop(group);
     let error = match finished {
         Ok(Ok(output)) => return output.into_text(),
         Ok(Err(error)) => error,
         Err(_) => ResolveError::Timeout { limit },
     };
-    // The group was sent KILL: this only waits for the kernel.
+    // The group has received SIGKILL, so the child ends soon and can be reaped.
     let _ = timeout(LOCAL_REAP_TIMEOUT, child.wait()).await;
     Err(error)
 }
@@ -53,8 +54,9 @@ fn spawn(binary: &Path, arguments: &[OsString]) -> Result<Child, ResolveError> {
         })
 }
 
-/// Where a program is, by the rules of execvp(3): a name with a slash is a path, others are looked up.
-pub(super) fn find(binary: &Path, path: &OsStr) -> Option<PathBuf> {
+/// Finds a program by the rules of execvp(3): a name with a slash is a path, other names are looked up in
+/// `path`.
+pub(super) fn find_program(binary: &Path, path: &OsStr) -> Option<PathBuf> {
     let is_program = |path: &Path| {
         path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
     };
@@ -66,7 +68,7 @@ pub(super) fn find(binary: &Path, path: &OsStr) -> Option<PathBuf> {
         .find(|candidate| is_program(candidate))
 }
 
-/// The group of a running child; killed on drop unless the child was seen to end.
+/// The process group of a child. Killed on drop, unless the child has been reaped.
 struct ProcessGroup(Option<Pid>);
 
 impl ProcessGroup {
@@ -75,7 +77,7 @@ impl ProcessGroup {
         Self(pid.and_then(Pid::from_raw))
     }
 
-    /// Once the leader is collected its number may belong to another process.
+    /// Forgets the group: once the child has been reaped, its number may belong to another process.
     const fn release(&mut self) {
         self.0 = None;
     }
@@ -84,13 +86,13 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // It fails only if the group is gone.
+            // The call fails only if the group no longer exists.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// What a run left.
+/// The result of a run.
 struct Output {
     status: ExitStatus,
     stdout: Vec<u8>,
@@ -105,15 +107,16 @@ impl Output {
                 message: message(&self.stderr),
             });
         }
-        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "the text is not UTF-8");
         String::from_utf8(self.stdout).map_err(|error| ResolveError::Read(not_text(error)))
     }
 }
 
-/// Collects output and exit status. Both pipes are read at once: a full one would stop `ssh`.
+/// Collects output and exit status. Both pipes are read at the same time, because a full pipe would block
+/// `ssh`.
 async fn finish(child: &mut Child, group: &mut ProcessGroup) -> Result<Output, ResolveError> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     let ending = async {
         let stdout = read_bounded(stdout).await?;
         let status = child.wait().await.map_err(ResolveError::Read)?;
@@ -121,20 +124,20 @@ async fn finish(child: &mut Child, group: &mut ProcessGroup) -> Result<Output, R
         Ok::<_, ResolveError>((stdout, status))
     };
     let (stdout, status) = {
-        let complaints = keep_head(stderr, &mut said);
-        tokio::pin!(ending, complaints);
+        let reading = keep_head(stderr, &mut messages);
+        tokio::pin!(ending, reading);
         tokio::select! {
             ended = &mut ending => {
-                let _ = timeout(RESOLVE_STDERR_DRAIN, complaints).await;
+                let _ = timeout(RESOLVE_STDERR_DRAIN, reading).await;
                 ended?
             }
-            () = &mut complaints => ending.await?,
+            () = &mut reading => ending.await?,
         }
     };
     Ok(Output {
         status,
         stdout,
-        stderr: said,
+        stderr: messages,
     })
 }
 
@@ -154,7 +157,7 @@ async fn read_bounded(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// Reads `stderr` to its end and keeps its first bytes.
+/// Reads `stderr` to the end and keeps the first bytes.
 async fn keep_head(stderr: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut stderr) = stderr else { return };
     let mut buffer = [0; 1024];
@@ -164,7 +167,7 @@ async fn keep_head(stderr: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     }
 }
 
-/// ssh's own lines in one, without what would act on a terminal.
+/// The messages of `ssh` joined into a line, with control characters escaped.
 fn message(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<_> = text
@@ -173,7 +176,7 @@ fn message(stderr: &[u8]) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     if lines.is_empty() {
-        return "it gave no reason".to_owned();
+        return "ssh gave no reason".to_owned();
     }
     visible_line(&lines.join("; "), RESOLVE_STDERR_MAX_BYTES)
 }

@@ -1,11 +1,11 @@
-//! The output of `ssh -G` as keywords and values, before any of it has a meaning.
+//! The output of `ssh -G` split into keywords and values, which are not interpreted yet.
 
 use crate::ssh::peer_text::in_quotes;
 use crate::ssh::resolve::error::ResolveError;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-/// Names that older versions of OpenSSH (and one distribution) print, with the names of today.
+/// Old option names, which older versions of OpenSSH and some distributions print, with the current names.
 const RENAMED: [(&str, &str); 5] = [
     ("pubkeyacceptedkeytypes", "pubkeyacceptedalgorithms"),
     ("hostbasedkeytypes", "hostbasedacceptedalgorithms"),
@@ -17,7 +17,7 @@ const RENAMED: [(&str, &str); 5] = [
     ("rsaminsize", "requiredrsasize"),
 ];
 
-/// Keys that `ssh` looks for by itself, for the case that there is no `ssh` to say so.
+/// The default key files of OpenSSH, for machines without `ssh`.
 const DEFAULT_IDENTITIES: [&str; 5] = [
     "id_rsa",
     "id_ecdsa",
@@ -26,14 +26,14 @@ const DEFAULT_IDENTITIES: [&str; 5] = [
     "id_ed25519_sk",
 ];
 
-/// Keywords in lower case with their values, in the order of the output.
+/// Keywords in lower case and their values, in the order of the output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings {
     lines: Vec<(String, String)>,
 }
 
 impl Settings {
-    /// Splits lines at their first blank.
+    /// Splits each line at the first blank.
     pub(super) fn parse(output: &str) -> Self {
         let lines = output.lines().map(|line| {
             let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -47,32 +47,31 @@ impl Settings {
         }
     }
 
-    /// All lines.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines
             .iter()
             .map(|(keyword, value)| (keyword.as_str(), value.as_str()))
     }
 
-    /// All values of an option that may be given several times.
+    /// All values of an option that may be set several times.
     pub(super) fn all(&self, option: &str) -> impl Iterator<Item = &str> {
         self.iter()
             .filter(move |(keyword, _)| keyword.eq_ignore_ascii_case(option))
             .map(|(_, value)| value)
     }
 
-    /// The value of an option.
+    /// The first value of an option.
     pub(super) fn first(&self, option: &str) -> Option<&str> {
         self.all(option).next()
     }
 
-    /// The value of an option, if it is neither absent nor `none`.
+    /// The first value of an option, unless the value is `none`.
     pub(super) fn set(&self, option: &str) -> Option<&str> {
         self.first(option)
             .filter(|value| !value.eq_ignore_ascii_case("none"))
     }
 
-    /// Puts `value` in place of what the output says.
+    /// Replaces all values of an option by `value`.
     pub(super) fn replace(&mut self, option: &str, value: Option<&str>) {
         self.lines
             .retain(|(keyword, _)| !keyword.eq_ignore_ascii_case(option));
@@ -82,7 +81,7 @@ impl Settings {
         }
     }
 
-    /// A number, `none` counting as absent.
+    /// The value of an option as a number; `None` for `none` or an absent option.
     pub(super) fn number<T: FromStr>(
         &self,
         option: &'static str,
@@ -95,7 +94,7 @@ impl Settings {
         self.set(option).map(parse).transpose()
     }
 
-    /// A flag, `default` where it is absent.
+    /// The value of a yes/no option; `default` for an absent option.
     pub(super) fn flag(&self, option: &'static str, default: bool) -> Result<bool, ResolveError> {
         match self.first(option) {
             None => Ok(default),
@@ -115,7 +114,7 @@ pub(super) fn bad_value(option: &'static str, value: &str, why: impl Into<String
     }
 }
 
-/// What `ssh` would print of a host without any configuration, as far as no default of the parser says it.
+/// The lines that `ssh -G` would print without any configuration, except lines whose default the parser knows.
 pub(super) fn without_ssh(host: &str, username: &str, port: Option<u16>) -> Settings {
     let mut output = format!("user {username}\nhostname {}\n", host.to_lowercase());
     let mut line = |keyword: &str, value: &str| {

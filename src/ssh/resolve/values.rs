@@ -1,4 +1,4 @@
-//! Values of single options, each a function of the lines that `ssh -G` printed.
+//! Parsing of single options from the output of `ssh -G`.
 
 use crate::ssh::host_keys::StrictHostKeyChecking;
 use crate::ssh::resolve::ResolveError;
@@ -6,14 +6,13 @@ use crate::ssh::resolve::host::{AddressFamily, RekeyLimit};
 use crate::ssh::resolve::settings::{Settings, bad_value};
 use std::time::Duration;
 
-/// The methods that are known here, each with the option that switches it off, in OpenSSH's order.
+/// The supported authentication methods in OpenSSH's order, each with the option that switches the method off.
 const METHODS: [(&str, &str); 3] = [
     ("publickey", "PubkeyAuthentication"),
     ("keyboard-interactive", "KbdInteractiveAuthentication"),
     ("password", "PasswordAuthentication"),
 ];
 
-/// What to do with an unknown host key.
 pub(super) fn strict(settings: &Settings) -> Result<StrictHostKeyChecking, ResolveError> {
     let option = "StrictHostKeyChecking";
     match settings.first(option) {
@@ -24,23 +23,22 @@ pub(super) fn strict(settings: &Settings) -> Result<StrictHostKeyChecking, Resol
         Some(other) => Err(bad_value(
             option,
             other,
-            "not one of yes, ask, accept-new and no",
+            "expected yes, ask, accept-new or no",
         )),
     }
 }
 
-/// Kinds of address to connect to.
 pub(super) fn address_family(settings: &Settings) -> Result<AddressFamily, ResolveError> {
     let option = "AddressFamily";
     match settings.first(option) {
         None | Some("any") => Ok(AddressFamily::Any),
         Some("inet") => Ok(AddressFamily::Inet),
         Some("inet6") => Ok(AddressFamily::Inet6),
-        Some(other) => Err(bad_value(option, other, "not one of any, inet and inet6")),
+        Some(other) => Err(bad_value(option, other, "expected any, inet or inet6")),
     }
 }
 
-/// A time in seconds, where 0 is no time.
+/// A time in seconds; `None` for 0.
 pub(super) fn seconds(
     settings: &Settings,
     option: &'static str,
@@ -51,7 +49,7 @@ pub(super) fn seconds(
         .map(Duration::from_secs))
 }
 
-/// `bytes seconds`, 0 for no limit.
+/// Parses `bytes seconds`. 0 means no limit.
 pub(super) fn rekey_limit(settings: &Settings) -> Result<RekeyLimit, ResolveError> {
     let Some(value) = settings.first("RekeyLimit") else {
         return Ok(RekeyLimit::default());
@@ -70,7 +68,7 @@ pub(super) fn rekey_limit(settings: &Settings) -> Result<RekeyLimit, ResolveErro
     }
 }
 
-/// `NAME=value`, one a line.
+/// Parses the lines `NAME=value`.
 pub(super) fn set_env(settings: &Settings) -> Result<Vec<(String, String)>, ResolveError> {
     let pair = |line: &str| {
         let (name, value) = line.split_once('=')?;
@@ -82,9 +80,9 @@ pub(super) fn set_env(settings: &Settings) -> Result<Vec<(String, String)>, Reso
         .collect()
 }
 
-/// The methods to try: those preferred that are known here and not switched off.
+/// The methods to try: preferred methods that are supported and not switched off.
 pub(super) fn methods(settings: &Settings) -> Vec<String> {
-    // PubkeyAuthentication knows more than yes and no; only "no" switches it off.
+    // PubkeyAuthentication has values besides yes and no, such as `unbound`. Only "no" switches the method off.
     let off = |switch| matches!(settings.first(switch), Some("no" | "false"));
     let enabled = METHODS
         .iter()
@@ -110,7 +108,7 @@ pub(super) fn names(settings: &Settings, option: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether `names` is `defaults` with some removed and then others appended.
+/// Whether `names` is `defaults` after removing some names and appending others.
 pub(super) fn is_default_edited(names: &[String], defaults: &[String]) -> bool {
     let mut rest = defaults.iter();
     let kept = names

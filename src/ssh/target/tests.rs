@@ -9,7 +9,7 @@ fn target(host: &str, port: Option<u16>, username: Option<&str>) -> Target {
 }
 
 #[test]
-fn every_way_to_write_a_host_is_taken_apart() {
+fn all_forms_of_a_host_are_split_into_parts() {
     let long = "a".repeat(TARGET_MAX_BYTES);
     let cases = [
         ("web", target("web", None, None)),
@@ -64,7 +64,7 @@ fn every_way_to_write_a_host_is_taken_apart() {
 }
 
 #[test]
-fn what_is_missing_too_long_or_no_number_is_told() {
+fn empty_parts_long_names_and_bad_ports_are_errors() {
     use TargetPart::{Host, Username};
     let port = |value: &str| TargetError::Port(value.to_owned());
     let cases = [
@@ -174,7 +174,7 @@ fn invisible_characters_are_refused_in_both_parts() {
             "{character:?}"
         );
     }
-    // Blanks of other scripts: OpenSSH takes their bytes, no host has them.
+    // OpenSSH accepts the bytes of blanks of other scripts, but no host name has such blanks.
     for character in "\u{a0}\u{3000}".chars() {
         assert!(
             Target::parse(&format!("w{character}eb")).is_err(),

@@ -11,7 +11,7 @@ fn request() -> ResolveRequest {
     ResolveRequest::new(Target::parse("web").unwrap())
 }
 
-/// What comes of the printed `lines` for the host `web`.
+/// The resolved host `web` for an output of `ssh -G` with these lines.
 fn try_host(lines: &str) -> Result<ResolvedHost, ResolveError> {
     let probe = "controlpath /home/al/.mcp-ssh-sessions-probe/c/1/l/L/al\n";
     let printed = format!("{probe}{lines}\nuser al\nhostname web\nport 22\n");
@@ -95,7 +95,7 @@ fn agents_are_told_apart() {
 }
 
 #[test]
-fn a_value_that_nobody_set_gives_way_to_our_own() {
+fn unconfigured_values_are_replaced_by_our_defaults() {
     let unset = host("serveraliveinterval 0\nserveralivecountmax 3\nrequiredrsasize 1024");
     assert_eq!(unset.server_alive_interval, None);
     assert_eq!(unset.server_alive_count_max as usize, KEEPALIVE_COUNT);

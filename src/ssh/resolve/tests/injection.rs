@@ -1,8 +1,8 @@
-//! Every field of a request against texts that are more than text to someone.
+//! Passes texts with a meaning to shells, option parsers or token expansion in every field of a request.
 
 use super::*;
 
-/// Texts that do something where a shell, an option parser, a path or a token expansion gets hold of them.
+/// Texts that have an effect if a shell, an option parser, a path lookup or a token expansion interprets them.
 const PAYLOADS: &[&str] = &[
     "-oProxyCommand=touch CANARY",
     "-F/dev/null",
@@ -88,7 +88,7 @@ const PAYLOADS: &[&str] = &[
     "u@-oProxyCommand=x",
 ];
 
-/// A configuration in which every token reaches a shell unquoted, and a log of what reached it.
+/// A configuration that passes every token unquoted to a shell, which logs its arguments.
 const TRAP: &str = "Match exec \"echo ran %h %n %r %p >>DIR/log\"\n ProxyCommand sh -c 'echo %h %n %r >>DIR/log'\n\
                     UserKnownHostsFile DIR/kh_%h_%k_%r\n LocalCommand touch %h\n PermitLocalCommand yes\n";
 
@@ -106,7 +106,7 @@ async fn no_text_reaches_a_shell_as_anything_but_text() {
             answered += usize::from(outcome.is_ok());
         }
     }
-    // The trap was live: what passed did reach the shell.
+    // The configuration works as a trap: accepted texts did reach the shell.
     let log = fs::read_to_string(fixture.path("log")).unwrap();
     assert!(
         answered > 20 && log.lines().count() >= answered,
@@ -120,7 +120,7 @@ async fn no_text_reaches_a_shell_as_anything_but_text() {
     assert_eq!(left, ["config", "log"]);
 }
 
-/// One request for each field that can carry `payload`, and the text of a target where it parses.
+/// A request for each field that can carry `payload`, and a target parsed from `payload` if possible.
 fn requests(payload: &str) -> Vec<ResolveRequest> {
     let raw = |host: &str, username: Option<&str>| {
         ResolveRequest::new(Target {

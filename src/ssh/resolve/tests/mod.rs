@@ -1,4 +1,4 @@
-//! Against the `ssh` of this machine, with configuration files of their own.
+//! Tests with the `ssh` of this machine and a temporary configuration file for each test.
 
 mod injection;
 mod process;
@@ -10,7 +10,7 @@ use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A resolver over one configuration file, whose directory lives as long.
+/// A resolver for a configuration file, and the temporary directory of that file.
 struct Fixture {
     directory: TempDir,
     resolver: Resolver,
@@ -50,7 +50,7 @@ async fn host(config: &str, target: &str) -> ResolvedHost {
 }
 
 #[tokio::test]
-async fn an_alias_is_what_the_config_says() {
+async fn an_alias_gets_its_settings_from_the_config() {
     let config = "Host web\n HostName web.example.com\n Port 2200\n User al\n IdentitiesOnly yes\n\
                   IdentityFile /keys/a\n IdentityFile \"/keys/my key\"\n IdentityAgent none\n\
                   StrictHostKeyChecking accept-new\n ConnectTimeout 7\n RekeyLimit 1K 1m\n\
@@ -188,8 +188,8 @@ async fn known_hosts_files_are_expanded_by_ssh_and_may_be_none() {
     assert_eq!(blank.unwrap_err().code(), ErrorCode::ConfigError);
 }
 
-/// The paths of keys are printed as they were written: expanding them has to agree with what ssh makes of
-/// the same text where it expands it, in UserKnownHostsFile.
+/// `ssh -G` prints IdentityFile unexpanded and UserKnownHostsFile expanded. With the same text in both, this
+/// program's expansion must equal the expansion by `ssh`.
 #[tokio::test]
 async fn paths_of_keys_expand_as_ssh_would() {
     for text in [
@@ -238,7 +238,7 @@ async fn host_key_algorithms_that_were_only_edited_are_not_explicit() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_honoured_is_told_and_the_rest_still_shown() {
+async fn unsupported_options_are_reported_beside_all_other_settings() {
     let config = "Port 2200\nProxyCommand nc %h %p\nKnownHostsCommand /bin/x\nRemoteCommand sudo -i\n\
                   ForwardAgent yes\nLocalForward 8080 localhost:80\n";
     let web = host(config, "web").await;
@@ -274,7 +274,7 @@ async fn what_cannot_be_honoured_is_told_and_the_rest_still_shown() {
 
 #[tokio::test]
 async fn every_option_that_this_ssh_prints_is_known() {
-    let defaults = Fixture::new("").resolver.ask_defaults().await.unwrap();
+    let defaults = Fixture::new("").resolver.read_defaults().await.unwrap();
     let unknown: Vec<_> = defaults
         .iter()
         .filter(|(keyword, _)| !options::is_known(keyword))

@@ -1,4 +1,4 @@
-//! How a run of `ssh` may end: refusal, silence, too much to say, no `ssh` at all.
+//! Failures of running `ssh`: a rejected configuration, a hang, too much output, no `ssh`.
 
 use super::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -7,7 +7,7 @@ use tokio::net::unix::pipe;
 use tokio::time::{Instant, timeout};
 
 #[tokio::test]
-async fn a_malformed_config_is_told_with_file_and_line() {
+async fn a_malformed_config_is_reported_with_file_and_line() {
     let fixture = Fixture::new("Host web\n Prot 2200\n");
     let error = fixture.resolve("web").await.unwrap_err();
     let expected = format!("{}: line 2", fixture.path("config").display());
@@ -23,7 +23,7 @@ async fn a_malformed_config_is_told_with_file_and_line() {
 }
 
 #[tokio::test]
-async fn what_ssh_complains_of_is_bounded_and_made_visible() {
+async fn error_messages_of_ssh_are_bounded_and_escaped() {
     let fixture = Fixture::new(
         "Match exec \"printf '\\033[31mred\\n' >&2\"\nMatch exec \"head -c 1000000 /dev/zero | tr '\\000' x >&2\"\n\
          Bad yes\n",
@@ -61,7 +61,7 @@ async fn a_large_config_is_read_and_a_large_output_is_not() {
     );
 }
 
-/// A FIFO that the commands of `Match exec` hold open: it ends when the last of them is gone.
+/// A FIFO that the commands of `Match exec` hold open. Reading reaches the end when the last command has ended.
 struct Holders {
     fixture: Fixture,
     fifo: pipe::Receiver,
@@ -80,7 +80,7 @@ impl Holders {
     async fn started(&mut self) {
         let mut word = [0; 5];
         let read = async {
-            // Until the command opens it, a FIFO reads as ended.
+            // Before the command opens the FIFO, reading returns the end at once.
             while self.fifo.read_exact(&mut word).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -119,7 +119,7 @@ async fn a_config_that_hangs_is_given_up_with_all_its_children() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_nothing_behind() {
+async fn a_dropped_call_leaves_no_process_behind() {
     let mut holders = Holders::new();
     let resolver = Resolver::new(holders.fixture.resolver.ssh_config.clone());
     let resolving = tokio::spawn(async move { resolver.resolve(&request("web")).await });
@@ -179,5 +179,5 @@ async fn a_program_that_is_not_ssh_is_an_error() {
     assert!(matches!(error, ResolveError::Spawn { .. }), "{error}");
     fixture.resolver.ssh_binary = "false".into();
     let error = fixture.resolve("web").await.unwrap_err();
-    assert!(error.to_string().contains("it gave no reason"), "{error}");
+    assert!(error.to_string().contains("ssh gave no reason"), "{error}");
 }
