@@ -12,8 +12,8 @@ const NAME_MAX_CHARS: usize = 64;
 /// Reads the arguments of a tool with these properties (of its JSON schema).
 ///
 /// snake_case spellings are accepted, `name` stands for `session` where `session` is a property and `name` is not,
-/// `null` counts as absent, and whole numbers may be written as `5.0`. No error quotes a value of the wrong type,
-/// because the value may be a secret.
+/// `null` counts as absent, whole numbers may be written as `5.0`, and numbers and booleans as strings, as some models
+/// write them. No error quotes a value of the wrong type, because the value may be a secret.
 pub(super) fn parse<P: DeserializeOwned>(
     tool: &str,
     properties: &JsonObject,
@@ -26,7 +26,7 @@ pub(super) fn parse<P: DeserializeOwned>(
         if value.is_null() {
             continue;
         }
-        let value = whole_number(value);
+        let value = whole_number(unquoted(&properties[&name], value));
         check_type(tool, &name, &properties[&name], &value)?;
         if named.insert(name.clone(), value).is_some() {
             let text = format!("{tool}: {name} is given twice; give it once");
@@ -49,11 +49,13 @@ fn check_type(tool: &str, name: &str, schema: &Value, value: &Value) -> Result<(
         _ => true,
     };
     if !fits {
-        // A number that should be an integer is no secret.
-        let given = if wanted == "integer" && value.is_number() {
-            value.to_string()
-        } else {
-            article(kind(value))
+        let given = match (wanted, value) {
+            // A number that should be an integer is no secret.
+            ("integer", Value::Number(number)) => number.to_string(),
+            ("integer" | "boolean", Value::String(_)) => {
+                format!("a string that does not spell {}", article(wanted))
+            }
+            _ => article(kind(value)),
         };
         let text = format!("{tool}: {name} must be {}, not {given}", article(wanted));
         return Err(ToolError::invalid(text));
@@ -148,6 +150,25 @@ fn unknown(tool: &str, given: &str, known: &[String]) -> ToolError {
     ToolError::invalid(format!("{tool} has no parameter {given:?}; {known}"))
 }
 
+/// Turns `"5000"` into 5000 and `"true"` into true where the property has such a type. Another string stays, and fails
+/// the check of its type.
+fn unquoted(schema: &Value, value: Value) -> Value {
+    let Value::String(text) = &value else {
+        return value;
+    };
+    let text = text.trim();
+    let spelled = match schema["type"].as_str() {
+        Some("integer") => match text.parse::<u64>() {
+            Ok(number) => Some(Value::from(number)),
+            Err(_) => serde_json::from_str(text).ok().filter(Value::is_number),
+        },
+        // Python's spelling counts too.
+        Some("boolean") => text.to_ascii_lowercase().parse().ok().map(Value::Bool),
+        _ => None,
+    };
+    spelled.unwrap_or(value)
+}
+
 /// Turns 5.0 into 5: JavaScript clients may write whole numbers that way.
 fn whole_number(value: Value) -> Value {
     match value.as_f64() {
@@ -171,12 +192,14 @@ mod tests {
     struct Parameters {
         session: Option<String>,
         wait_ms: Option<u64>,
+        pty: Option<bool>,
     }
 
     fn parse_object(arguments: Value) -> Result<Parameters, String> {
         let properties = json!({
             "session": {"type": "string"},
-            "waitMs": {"type": "integer"},
+            "waitMs": {"type": "integer", "minimum": 0},
+            "pty": {"type": "boolean"},
             "env": {"type": "object", "additionalProperties": {"type": "string"}},
         });
         let (Value::Object(properties), Value::Object(arguments)) = (properties, arguments) else {
@@ -190,6 +213,7 @@ mod tests {
         let expected = Ok(Parameters {
             session: Some("web".into()),
             wait_ms: Some(5),
+            pty: None,
         });
         assert_eq!(
             parse_object(json!({"session": "web", "waitMs": 5})),
@@ -203,7 +227,8 @@ mod tests {
             parse_object(json!({"waitMs": null})),
             Ok(Parameters {
                 session: None,
-                wait_ms: None
+                wait_ms: None,
+                pty: None,
             })
         );
     }
@@ -212,16 +237,52 @@ mod tests {
     fn what_is_wrong_is_named_with_what_is_known() {
         let error = parse_object(json!({"wait": 5})).unwrap_err();
         assert!(
-            error.contains("\"wait\"") && error.contains("session, waitMs"),
+            error.contains("\"wait\"") && error.contains("session") && error.contains("waitMs"),
             "{error}"
         );
-        let error = parse_object(json!({"waitMs": "5"})).unwrap_err();
+        let error = parse_object(json!({"waitMs": [5]})).unwrap_err();
         assert!(
-            error.contains("ssh_test") && error.contains("string"),
+            error.contains("ssh_test") && error.contains("array"),
             "{error}"
         );
         let error = parse_object(json!({"session": "a", "name": "b"})).unwrap_err();
         assert!(error.contains("twice"), "{error}");
         assert!(parse_object(json!({"waitMs": 5.5})).is_err());
+    }
+    #[test]
+    fn strings_that_spell_numbers_and_booleans_are_accepted() {
+        for (text, expected) in [("5000", 5000), (" 7 ", 7), ("5.0", 5), ("0", 0)] {
+            let parsed = parse_object(json!({"waitMs": text})).unwrap();
+            assert_eq!(parsed.wait_ms, Some(expected), "{text}");
+        }
+        for (text, expected) in [("true", true), ("False", false), ("TRUE", true)] {
+            let parsed = parse_object(json!({"pty": text})).unwrap();
+            assert_eq!(parsed.pty, Some(expected), "{text}");
+        }
+        // A parameter of text keeps its text.
+        let parsed = parse_object(json!({"session": "5000"})).unwrap();
+        assert_eq!(parsed.session.as_deref(), Some("5000"));
+    }
+
+    #[test]
+    fn other_strings_are_refused_without_their_text() {
+        for (name, text) in [
+            ("waitMs", "soon"),
+            ("waitMs", ""),
+            ("waitMs", "5 s"),
+            ("waitMs", "true"),
+            ("pty", "yes"),
+            ("pty", "1"),
+            ("pty", ""),
+        ] {
+            let error = parse_object(json!({name: text})).unwrap_err();
+            let reason = format!("{name} must be a");
+            assert!(error.contains(&reason), "{error}");
+            assert!(error.contains("a string that does not spell"), "{error}");
+        }
+        let error = parse_object(json!({"waitMs": "-5"})).unwrap_err();
+        assert!(error.contains("waitMs is -5; its minimum is 0"), "{error}");
+        let error = parse_object(json!({"waitMs": "5.5"})).unwrap_err();
+        assert!(error.contains("an integer, not 5.5"), "{error}");
     }
 }

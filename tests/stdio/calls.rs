@@ -125,7 +125,8 @@ async fn a_value_of_the_wrong_type_is_told_with_its_parameter() {
     let rows = [
         ("command", json!(5), "string"),
         ("command", json!(["ls"]), "string"),
-        ("waitMs", json!("5"), "integer"),
+        ("waitMs", json!("soon"), "integer"),
+        ("interactive", json!("yes"), "boolean"),
         ("waitMs", json!(-1), "-1"),
         ("waitMs", json!(1.5), "1.5"),
         ("env", json!({"A": 1}), "string"),
@@ -157,6 +158,9 @@ async fn spellings_that_mean_the_same() {
     let command = json!({"command": "echo $A", "name": "test", "wait_ms": 20_000.0, "max_output_bytes": 100, "cwd": null, "env": {"A": "b"}});
     let result = client.succeed("ssh_exec", command).await;
     assert_eq!(stream(&result, "stdout"), "b\n");
+    let command = json!({"command": "tty", "pty": "true", "waitMs": "20000"});
+    let result = client.succeed("ssh_exec", command).await;
+    assert!(stream(&result, "stdout").starts_with("/dev/"));
 }
 
 #[tokio::test]
