@@ -80,8 +80,8 @@ impl Guard {
     }
 
     fn judge(&self, uri: &Uri, headers: &HeaderMap, connection: Connection) -> Result<(), Refusal> {
-        self.judge_host(uri, headers, connection.local)?;
-        self.judge_origin(headers, connection.local)?;
+        let host = self.judge_host(uri, headers, connection.local)?;
+        judge_origin(headers, &host)?;
         match &self.token {
             Some(token) if bearer(headers).is_some_and(|given| token.is(given)) => Ok(()),
             Some(_) => Err(Refusal::Token),
@@ -90,60 +90,37 @@ impl Guard {
         }
     }
 
-    fn judge_host(&self, uri: &Uri, headers: &HeaderMap, local: SocketAddr) -> Result<(), Refusal> {
+    /// Every Host of the request has to name this server; the result is the Host header.
+    fn judge_host(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        local: SocketAddr,
+    ) -> Result<Authority, Refusal> {
         let host = only(headers, HOST).ok_or(Refusal::NoHost)?;
+        let host: Authority = host.parse().map_err(|_| Refusal::Host)?;
         // A host in the request line takes precedence (RFC 9112 section 3.2.2).
-        let named = uri.authority().map(Authority::as_str);
-        let all = std::iter::once(host).chain(named);
-        let all_ours = all.into_iter().all(|text| {
-            let authority = text.parse::<Authority>().ok();
-            authority.is_some_and(|authority| self.is_ours(&authority, local, 80))
-        });
-        if all_ours { Ok(()) } else { Err(Refusal::Host) }
-    }
-
-    fn judge_origin(&self, headers: &HeaderMap, local: SocketAddr) -> Result<(), Refusal> {
-        if let Some(site) = headers.get(SEC_FETCH_SITE)
-            && !matches!(site.as_bytes(), b"none" | b"same-origin")
-        {
-            return Err(Refusal::Origin);
-        }
-        if !headers.contains_key(ORIGIN) {
-            return Ok(());
-        }
-        let origin = only(headers, ORIGIN).ok_or(Refusal::Origin)?;
-        let uri: Uri = origin.parse().map_err(|_| Refusal::Origin)?;
-        let default_port = match uri.scheme_str() {
-            Some("http") => 80,
-            Some("https") => 443,
-            _ => return Err(Refusal::Origin),
-        };
-        match uri.authority() {
-            Some(authority) if self.is_ours(authority, local, default_port) => Ok(()),
-            _ => Err(Refusal::Origin),
+        let mut named = std::iter::once(&host).chain(uri.authority());
+        if named.all(|authority| self.is_ours(authority, local)) {
+            Ok(host)
+        } else {
+            Err(Refusal::Host)
         }
     }
 
-    /// Whether an authority names this server: a loopback name or the server's address with the right port, or a name
-    /// that is allowed by option.
-    fn is_ours(&self, authority: &Authority, local: SocketAddr, default_port: u16) -> bool {
+    /// Whether an authority names this server: a loopback name or the server's address with any port, because a
+    /// forwarded port has another number, or a name that is allowed by option.
+    fn is_ours(&self, authority: &Authority, local: SocketAddr) -> bool {
         let text = authority.as_str();
-        if text.contains('@') {
+        // `name:`, and text that is no port.
+        let has_port = text.len() > authority.host().len();
+        if text.contains('@') || (has_port && authority.port_u16().is_none()) {
             return false;
         }
         let host = authority.host().to_ascii_lowercase();
-        let has_port = text.len() > authority.host().len();
-        let port = authority.port_u16();
-        // `name:`, and text that is no port.
-        if has_port && port.is_none() {
-            return false;
-        }
         let is_allowed =
             |allowed: &String| *allowed == host || *allowed == text.to_ascii_lowercase();
-        if self.allow_hosts.iter().any(is_allowed) {
-            return true;
-        }
-        is_own_name(&host, local) && port.unwrap_or(default_port) == local.port()
+        self.allow_hosts.iter().any(is_allowed) || is_own_name(&host, local)
     }
 
     fn answer(&self, refusal: Refusal) -> Response<Body> {
@@ -182,6 +159,37 @@ impl Guard {
         let scheme = HeaderValue::from_static("Bearer realm=\"mcp-ssh-sessions\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         response
+    }
+}
+
+/// A web page has to come from the Host that it asks: every program on this machine may serve pages from a loopback
+/// name with another port.
+fn judge_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refusal> {
+    if let Some(site) = headers.get(SEC_FETCH_SITE)
+        && !matches!(site.as_bytes(), b"none" | b"same-origin")
+    {
+        return Err(Refusal::Origin);
+    }
+    if !headers.contains_key(ORIGIN) {
+        return Ok(());
+    }
+    let origin = only(headers, ORIGIN).ok_or(Refusal::Origin)?;
+    let origin: Uri = origin.parse().map_err(|_| Refusal::Origin)?;
+    let default_port = match origin.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err(Refusal::Origin),
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
+    match origin.authority() {
+        Some(own)
+            if !own.as_str().contains('@')
+                && own.host().eq_ignore_ascii_case(host.host())
+                && port(own) == port(host) =>
+        {
+            Ok(())
+        }
+        _ => Err(Refusal::Origin),
     }
 }
 

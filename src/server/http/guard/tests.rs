@@ -47,17 +47,20 @@ fn hosts() {
         "proxy.example",
         "PROXY.example:9",
         "other.example:8443",
+        // Forwarded ports, and a proxy that names no port.
+        "localhost",
+        "localhost:9",
+        "127.0.0.1",
+        "127.0.0.1:9",
+        "[::1]",
+        "[::1]:9",
     ];
     let foreign = [
         "",
         "evil.example",
         "evil.example:7722",
-        "localhost",
         "localhost:",
-        "localhost:9",
         "localhost:99999",
-        "127.0.0.1",
-        "127.0.0.1:9",
         "127.0.0.2:7722",
         "localhost.:7722",
         "localhost.evil:7722",
@@ -103,12 +106,18 @@ fn a_host_stands_there_once_and_agrees_with_the_request_line() {
 }
 
 #[test]
-fn origins() {
+fn an_origin_is_that_of_the_host_header() {
     let ours = [
-        "http://localhost:7722",
-        "http://127.0.0.1:7722",
-        "http://[::1]:7722",
-        "https://proxy.example",
+        ("localhost:7722", "http://localhost:7722"),
+        ("LocalHost:7722", "http://localhost:7722"),
+        ("127.0.0.1:7722", "http://127.0.0.1:7722"),
+        ("[::1]:7722", "http://[::1]:7722"),
+        ("proxy.example", "https://proxy.example"),
+        ("proxy.example:443", "https://proxy.example"),
+        ("other.example:8443", "https://other.example:8443"),
+        // A forwarded port.
+        ("localhost:9000", "http://localhost:9000"),
+        ("localhost", "http://localhost"),
     ];
     let foreign = [
         "null",
@@ -117,6 +126,9 @@ fn origins() {
         "https://evil.example:7722",
         "http://localhost",
         "http://localhost:8080",
+        "http://127.0.0.1:7722",
+        "http://[::1]:7722",
+        "https://proxy.example",
         "http://127.0.0.1:9",
         "http://localhost.evil:7722",
         "file://",
@@ -124,15 +136,24 @@ fn origins() {
         "localhost:7722",
         "http://a@localhost:7722",
     ];
-    let origin = |name: &str| {
-        let headers = [("host", "localhost:7722"), ("origin", name)];
+    let judge = |host: &str, origin: &str| {
+        let headers = [("host", host), ("origin", origin)];
         judge(&open(), "/mcp", &headers, Peer::Ours)
     };
-    for name in ours {
-        assert_eq!(origin(name), Ok(()), "{name}");
+    for (host, origin) in ours {
+        assert_eq!(judge(host, origin), Ok(()), "{host} {origin}");
     }
-    for name in foreign {
-        assert_eq!(origin(name), Err(Refusal::Origin), "{name}");
+    for origin in foreign {
+        let judged = judge("localhost:7722", origin);
+        assert_eq!(judged, Err(Refusal::Origin), "{origin}");
+    }
+    for (host, origin) in [
+        ("localhost", "http://localhost:7722"),
+        ("localhost:9000", "http://localhost:7722"),
+        ("localhost", "https://localhost:80"),
+    ] {
+        let judged = judge(host, origin);
+        assert_eq!(judged, Err(Refusal::Origin), "{host} {origin}");
     }
 }
 
