@@ -226,19 +226,14 @@ impl Reader {
         let start = self.offset.map_or(0, |_| self.start(length));
         // The lock is released between pieces: the reader of the channel must not wait for a search.
         let read = |offset, bytes| self.record.output.lock().read(self.stream, offset, bytes);
-        let found = render::matching_lines(read, start, pattern, self.max);
-        let remark = match (found.found, found.shown) {
-            (0, _) => "no line matches".to_owned(),
-            (found, shown) if found == shown => format!("{found} matching lines"),
-            (found, shown) => {
-                format!("{shown} of {found} matching lines; raise maxOutputBytes or narrow grep")
-            }
-        };
+        let found = render::find_matches(read, start, pattern, self.max);
+        let remark = found.remark();
+        let has_text = !found.text.is_empty();
         let block = Block::Text {
             stream: self.stream.unwrap_or(Stream::Stdout),
             text: found.text,
         };
-        let blocks = (found.found > 0).then_some(block).into_iter().collect();
+        let blocks = has_text.then_some(block).into_iter().collect();
         Shown {
             blocks,
             escaped: found.escaped,

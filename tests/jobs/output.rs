@@ -231,6 +231,21 @@ async fn grep_shows_matching_lines_with_their_numbers() {
 }
 
 #[tokio::test]
+async fn grep_finds_a_match_deep_in_a_long_line() {
+    let world = World::start().await;
+    let command = "head -c 7000000 /dev/zero | tr '\\0' x; printf NEEDLE; head -c 9000 /dev/zero | tr '\\0' y";
+    let job = world.job(command, json!({})).await;
+    world.ended(&job).await;
+    let found = world.output(&job, json!({"grep": "NEEDLE"})).await;
+    let (x, y) = ("x".repeat(200), "y".repeat(200));
+    let wanted = format!("1, byte 7000000:…{x}NEEDLE{y}…\n");
+    assert_eq!(found.text(), wanted, "{}", found.status());
+    assert!(found.status().contains("1 match"), "{}", found.status());
+    let arguments = json!({"offsetBytes": 7_000_000, "maxOutputBytes": 6});
+    assert_eq!(world.output(&job, arguments).await.text(), "NEEDLE");
+}
+
+#[tokio::test]
 async fn grep_looks_at_the_stream_that_was_asked_for() {
     let world = World::start().await;
     let command = "echo same; echo same >&2; echo other >&2";

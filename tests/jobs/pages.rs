@@ -198,6 +198,17 @@ async fn the_middle_of_a_huge_output_is_dropped_and_said() {
         let page = world.output(&job, arguments).await;
         assert_same(&page.text(), &wanted(offset, offset + 50_000));
     }
+    // A search names the part that it could not look at.
+    let arguments = json!({"grep": "^000000002500000$"});
+    let search = world.output(&job, arguments).await;
+    let said = format!(
+        "no line matches in the part that is kept; {dropped} bytes of the output are not kept"
+    );
+    assert!(search.status().contains(&said), "{}", search.status());
+    let arguments = json!({"grep": "^000000004600000$"});
+    let search = world.output(&job, arguments).await;
+    let place = total - LINE;
+    assert_eq!(search.text(), format!("byte {place}:000000004600000\n"));
     // Reading from the mark steps over the gap too.
     let arguments = json!({"offsetBytes": start + 10, "maxOutputBytes": 100});
     let inside = world.output(&job, arguments).await;

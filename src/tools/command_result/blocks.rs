@@ -22,18 +22,23 @@ pub(super) fn stream(block: &Block, job: &str) -> ContentBlock {
             bytes,
             lines,
             dropped_bytes,
+            readable_from,
         } => {
             let stream = stream.as_str();
             let size = format!("{} ({})", count(*bytes, "byte"), count(*lines, "line"));
-            let next = if dropped_bytes == bytes {
-                "not kept any more".to_owned()
-            } else {
-                format!(
-                    "ssh_output(job: \"{job}\", stream: \"{stream}\", offsetBytes: {offset_bytes}) reads on from here"
-                )
+            let lost = count(*dropped_bytes, "byte");
+            let lost = match (readable_from, dropped_bytes) {
+                (None, _) => "not kept any more".to_owned(),
+                (_, 0) => String::new(),
+                _ => format!("{lost} of them not kept any more; "),
             };
+            let next = readable_from.map_or_else(String::new, |offset| {
+                format!(
+                    "ssh_output(job: \"{job}\", stream: \"{stream}\", offsetBytes: {offset}) reads on from here"
+                )
+            });
             marked(
-                format!("[{size} of {stream} left out here; {next}]"),
+                format!("[{size} of {stream} left out here; {lost}{next}]"),
                 OMITTED_META,
                 json!({"stream": stream, "offsetBytes": offset_bytes, "bytes": bytes, "lines": lines}),
             )

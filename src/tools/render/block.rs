@@ -29,5 +29,7 @@ pub enum Block {
         lines: u64,
         /// Bytes of the part that are no longer kept, so that no later call can read them.
         dropped_bytes: u64,
+        /// Offset of the first byte of the part that is kept, if any is.
+        readable_from: Option<u64>,
     },
 }

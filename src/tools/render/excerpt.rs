@@ -1,5 +1,7 @@
 //! The excerpt of a command's output: the whole, or the head and the tail of each stream.
 
+use std::ops::Range;
+
 use crate::output::{Output, Piece, Stream};
 
 use super::block::{Block, Show};
@@ -71,13 +73,15 @@ impl Excerpt {
         self.push_text(stream, &cut.head, show);
         if cut.omitted > 0 {
             self.omitted_bytes += cut.omitted;
+            let offset = cut.head.len() as u64;
             let shown = newlines(&cut.head) + newlines(&cut.tail);
             self.blocks.push(Block::Omitted {
                 stream,
-                offset_bytes: cut.head.len() as u64,
+                offset_bytes: offset,
                 bytes: cut.omitted,
                 lines: output.newlines(stream) - shown,
                 dropped_bytes: output.dropped(Some(stream)),
+                readable_from: first_kept(output, stream, offset..offset + cut.omitted),
             });
         }
         self.push_text(stream, &cut.tail, show);
@@ -112,6 +116,16 @@ impl Cut {
             tail,
         }
     }
+}
+
+/// The first offset of a part whose byte is kept.
+fn first_kept(output: &Output, stream: Stream, part: Range<u64>) -> Option<u64> {
+    let page = output.read(Some(stream), part.start, 1);
+    let kept = match page.pieces.first()? {
+        Piece::Run { .. } => part.start,
+        Piece::Gap { offset, bytes } => offset + bytes,
+    };
+    part.contains(&kept).then_some(kept)
 }
 
 /// At most the first `budget` of the `len` bytes of `stream`, and no bytes from behind a gap.

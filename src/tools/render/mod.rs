@@ -14,6 +14,6 @@ pub use block::{Block, Show};
 pub use excerpt::{Excerpt, excerpt};
 pub use page::{PageView, held_back, page};
 pub use quantity::{count, seconds, size};
-pub use search::{Matches, matching_lines};
+pub use search::{Matches, find_matches};
 pub use terminal::{screen_text, terminal_text};
 pub use utf8::character_boundary;

@@ -117,6 +117,7 @@ impl PageView {
             bytes,
             lines: 0,
             dropped_bytes: bytes,
+            readable_from: None,
         });
         self.next_offset += bytes;
     }

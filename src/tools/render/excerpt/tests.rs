@@ -90,6 +90,7 @@ proptest! {
                 bytes: missing.len() as u64,
                 lines: missing.iter().filter(|byte| **byte == b'\n').count() as u64,
                 dropped_bytes: 0,
+                readable_from: Some(cut.head.len() as u64),
             }));
             expected.extend((!cut.tail.is_empty()).then(|| text(&cut.tail)));
             omitted_bytes += cut.omitted;
@@ -109,6 +110,23 @@ proptest! {
             prop_assert!(cut.omitted >= output.dropped(Some(stream)));
             // Within the limit, what is left out is what is not there.
             prop_assert!(output.len(None) > max || cut.omitted == output.dropped(Some(stream)));
+        }
+    }
+
+    #[test]
+    fn an_offset_that_is_offered_can_be_read(writes in writes(), max in 0..400_usize) {
+        let limits = OutputLimits { memory_bytes: 16, kept_bytes: 64, grain_bytes: 8 };
+        let output = output(limits, &writes);
+        for block in excerpt(&output, max, None, visible).blocks {
+            let Block::Omitted { stream, offset_bytes, bytes, dropped_bytes, readable_from, .. } = block else {
+                continue;
+            };
+            prop_assert_eq!(readable_from.is_none(), dropped_bytes == bytes);
+            if let Some(offset) = readable_from {
+                prop_assert!((offset_bytes..offset_bytes + bytes).contains(&offset));
+                let page = output.read(Some(stream), offset, 1);
+                prop_assert!(matches!(page.pieces[0], Piece::Run { .. }), "{page:?}");
+            }
         }
     }
 
@@ -138,6 +156,7 @@ fn a_cut_prefers_line_ends_nearby() {
         bytes: 801,
         lines: 89,
         dropped_bytes: 0,
+        readable_from: Some(45),
     };
     let text = |text| Block::Text {
         stream: Stream::Stdout,
@@ -195,6 +214,7 @@ fn bytes_dropped_for_good_are_told() {
         bytes: 900,
         lines: 0,
         dropped_bytes: 744,
+        readable_from: Some(50),
     };
     assert_eq!(shown.blocks[1], omitted);
 }
