@@ -325,6 +325,9 @@ pub const HTTP_END_GRACE: Duration = Duration::from_millis(100);
 pub const LEGACY_SESSIONS_MAX: usize = 256;
 /// Time without a message after which an MCP session of streamable HTTP ends: its client may be gone without a word.
 pub const LEGACY_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// Client processes without an MCP session whose default session is remembered; the process that has called least
+/// recently gives way: more processes than one user's clients are.
+pub const HTTP_PROCESSES_MAX: usize = 1024;
 /// Calls in progress at once in an MCP session of the legacy SSE transport, as on stdio.
 pub const LEGACY_SSE_CALLS_MAX: usize = 256;
 /// Messages that wait for a client of the legacy SSE transport which does not read, and for the service.

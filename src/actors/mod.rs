@@ -17,6 +17,7 @@
 //! waits for the network: a handler starts a task, and the task comes back as a message. Handles are the only door
 //! into this module, and no code outside builds a message by hand.
 
+pub mod client;
 mod error;
 pub mod job;
 pub mod output;
@@ -28,5 +29,6 @@ pub mod session;
 pub(crate) mod shell;
 pub mod supervisor;
 
+pub use client::{Caller, Client};
 pub use error::SessionError;
 pub use supervisor::handle::SupervisorHandle;

@@ -1,7 +1,8 @@
 //! The MCP server: one handler for all transports and both protocol eras.
 //!
-//! The handler keeps no state of a client: all state belongs to named sessions in the supervisor, because rmcp makes a
-//! handler for each request or each client, and protocol version 2026-07-28 has no client sessions.
+//! The handler keeps no state of a client, because rmcp makes a handler for each request or each client, and protocol
+//! version 2026-07-28 has no client sessions: sessions belong to the supervisor, and the transport says which client
+//! calls.
 
 mod codec;
 pub mod http;
@@ -13,13 +14,13 @@ use std::sync::Arc;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
-    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig,
+    ErrorCode, Extensions, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::actors::SupervisorHandle;
+use crate::actors::{Caller, SupervisorHandle};
 use crate::policy::LocalPolicy;
 use crate::tools::{Call, Catalog, INSTRUCTIONS};
 
@@ -32,15 +33,34 @@ pub struct McpServer {
     supervisor: SupervisorHandle,
     local_policy: Arc<LocalPolicy>,
     catalog: Arc<Catalog>,
+    caller_of: CallerOf,
 }
 
+/// Finds the caller that a transport attached to a request.
+type CallerOf = fn(&Extensions) -> Option<Arc<dyn Caller>>;
+
 impl McpServer {
-    /// A server for a supervisor, with the rules for local paths that all calls obey.
+    /// A server for a supervisor with a single client, and the rules for local paths that all calls obey.
     pub fn new(supervisor: SupervisorHandle, local_policy: LocalPolicy) -> Self {
         Self {
             supervisor,
             local_policy: Arc::new(local_policy),
             catalog: Arc::default(),
+            caller_of: |_| None,
+        }
+    }
+
+    /// The same behind a transport with several clients.
+    #[must_use]
+    pub fn with_callers(self, caller_of: CallerOf) -> Self {
+        Self { caller_of, ..self }
+    }
+
+    /// The supervisor for the client behind a request.
+    fn supervisor_for(&self, extensions: &Extensions) -> SupervisorHandle {
+        match (self.caller_of)(extensions) {
+            Some(caller) => self.supervisor.for_caller(caller),
+            None => self.supervisor.clone(),
         }
     }
 }
@@ -54,10 +74,15 @@ impl ServerHandler for McpServer {
         info
     }
 
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.supervisor_for(&context.extensions).meet_client().await;
+    }
+
     async fn discover(
         &self,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
+        self.supervisor_for(&context.extensions).meet_client().await;
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
     }
@@ -73,8 +98,9 @@ impl ServerHandler for McpServer {
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        self.supervisor_for(&context.extensions).meet_client().await;
         Ok(ListToolsResult::with_all_items(self.catalog.definitions()).with_ttl_ms(LIST_TTL_MS))
     }
 
@@ -84,8 +110,10 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
+        let supervisor = self.supervisor_for(&context.extensions);
+        supervisor.begin_client().await;
         let call = Call {
-            supervisor: self.supervisor.clone(),
+            supervisor,
             local_policy: Arc::clone(&self.local_policy),
             context,
         };

@@ -43,7 +43,7 @@ impl Tool for SetDefault {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_set_default";
     const TITLE: &'static str = "Set the default session";
-    const DESCRIPTION: &'static str = "Choose the session that calls without `session` go to.";
+    const DESCRIPTION: &'static str = "Choose the session that your calls without `session` go to.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: false,

@@ -9,6 +9,7 @@
 mod bodies;
 mod browser;
 mod clients;
+mod defaults;
 mod end;
 mod guard;
 mod mcp;

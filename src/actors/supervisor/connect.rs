@@ -2,7 +2,6 @@
 
 use super::deliver::LookUp;
 use super::handle::{SupervisorHandle, crashed};
-use super::message::SupervisorMessage;
 use crate::actors::error::SessionError;
 use crate::actors::report::ConnectReport;
 use crate::actors::request::ConnectRequest;
@@ -16,21 +15,15 @@ impl SupervisorHandle {
     pub async fn connect(&self, request: ConnectRequest) -> Result<ConnectReport, SessionError> {
         let name = request.name.clone();
         let (spec, make_default) = (request.spec.clone(), request.make_default);
+        let client = self.client().await;
         let content = self.load_store().await;
-        let known = content
-            .as_ref()
-            .is_ok_and(|content| content.sessions.contains_key(&name));
+        let known = content.is_ok_and(|content| content.sessions.contains_key(&name));
         let report = self.ask_to_connect(&request, known).await?;
-        let no_default = content.map_or(true, |content| content.default.is_none());
-        let becomes_default = if make_default {
-            self.set_own_default(Some(name)).await;
-            true
-        } else {
-            no_default && self.claim_default(name).await?
-        };
-        Ok(self
-            .finish_connect(report, Some(spec), becomes_default)
-            .await)
+        if make_default {
+            client.choose(name.clone());
+        }
+        client.connected(name);
+        Ok(self.finish_connect(report, Some(spec), make_default).await)
     }
 
     /// Drops a session's link and dials anew.
@@ -62,57 +55,46 @@ impl SupervisorHandle {
         self.deliver(name, look_up, message, Fate::NotSent).await
     }
 
-    /// Makes the session the default if there is none. Returns whether it is the default now.
-    async fn claim_default(&self, name: SessionName) -> Result<bool, SessionError> {
-        self.ask_supervisor(|reply| SupervisorMessage::ClaimDefault { name, reply })
-            .await
-    }
-
     async fn finish_connect(
         &self,
         mut report: ConnectReport,
         given: Option<SessionSpec>,
-        becomes_default: bool,
+        make_default: bool,
     ) -> ConnectReport {
-        let saved = self.save_connected(&report, given, becomes_default).await;
-        match saved {
-            Ok(default) => {
-                let default = self.own_default().await.or(default);
-                report.is_default = default.as_ref() == Some(&report.session);
-            }
-            Err(error) => {
-                report.is_default = self.own_default().await.as_ref() == Some(&report.session);
-                report
-                    .notes
-                    .push(format!("the session works but is not saved: {error}"));
-            }
+        if let Err(error) = self.save_connected(&report, given, make_default).await {
+            report
+                .notes
+                .push(format!("the session works but is not saved: {error}"));
         }
+        let default = self.default_session().await;
+        report.is_default = default.as_ref() == Some(&report.session);
         report
     }
 
-    /// Saves a session that has just connected. Returns the stored default.
+    /// Saves a session that has just connected. The session becomes the stored default if asked, or if a client
+    /// connects the session and there is no stored default.
     async fn save_connected(
         &self,
         report: &ConnectReport,
         given: Option<SessionSpec>,
-        becomes_default: bool,
-    ) -> Result<Option<SessionName>, StoreError> {
+        make_default: bool,
+    ) -> Result<(), StoreError> {
         let (name, auth, reused) = (
             report.session.clone(),
             report.auth_kind.clone(),
             report.reused,
         );
         self.update_store(move |content| {
+            let connects = given.is_some();
             let spec = given.or_else(|| content.sessions.get(&name).cloned());
             if let (Some(mut spec), false) = (spec, reused) {
                 spec.auth = auth;
                 spec.last_connected_at = Some(UtcTime::now());
                 content.remember(name.clone(), spec);
             }
-            if becomes_default {
+            if make_default || connects && content.default.is_none() {
                 content.set_default(&name);
             }
-            content.default.clone()
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The door into the tree: a typed method for each request of the tools.
 //!
-//! Cheap to clone and shared by all clients. Each call looks the session's name up, because the actor may have been
-//! replaced since the last call. The store is read and written here, outside the actors.
+//! Cheap to clone. A clone serves one client ([`SupervisorHandle::for_caller`]), whose default session counts. Each
+//! call looks the session's name up, because the actor may have been replaced since the last call. The store is read and written here, outside the actors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::SupervisorActor;
 use super::message::{Found, StartError, SupervisorMessage};
+use crate::actors::client::{Caller, Client};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::rpc::{call, call_within};
@@ -29,6 +30,8 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct SupervisorHandle {
     supervisor: ActorRef<SupervisorMessage>,
     store: Arc<Store>,
+    /// The client that asks.
+    caller: Arc<dyn Caller>,
 }
 
 /// The result of `ssh_disconnect`.
@@ -53,7 +56,37 @@ impl SupervisorHandle {
         Ok(Self {
             supervisor,
             store: Arc::new(store),
+            caller: Arc::new(Client::default()),
         })
+    }
+
+    /// The door for the calls of another client.
+    #[must_use]
+    pub fn for_caller(&self, caller: Arc<dyn Caller>) -> Self {
+        Self {
+            caller,
+            ..self.clone()
+        }
+    }
+
+    /// Marks the client's beginning: the stored default counts for the client as it is now. Only the first mark counts.
+    pub async fn begin_client(&self) {
+        let stored = async {
+            let content = self.load_store().await.ok()?;
+            content.default
+        };
+        self.caller.at_hand().begin(stored).await;
+    }
+
+    /// The same, and recognises the client on its next connection.
+    pub async fn meet_client(&self) {
+        drop(self.client().await);
+    }
+
+    /// The client that asks.
+    pub(super) async fn client(&self) -> Client {
+        self.begin_client().await;
+        self.caller.client().await
     }
 
     /// A job by its name, running or ended.
@@ -100,6 +133,7 @@ impl SupervisorHandle {
                 reply,
             })
             .await?;
+            self.client().await.forget(&name);
             let forgotten = name.clone();
             let result = self.update_store(move |content| {
                 content.forget(&forgotten);
@@ -119,12 +153,13 @@ impl SupervisorHandle {
         })
     }
 
-    /// Makes a session the default. Returns a note when the choice could not be saved.
+    /// Makes a session the default of this client, and of clients that begin later and connect nothing. Returns a note
+    /// when the choice could not be saved.
     pub async fn set_default(&self, name: SessionName) -> Result<Option<String>, SessionError> {
         if self.find_session(&name).await?.is_none() {
             self.saved_spec(&name).await?;
         }
-        self.set_own_default(Some(name.clone())).await;
+        self.client().await.choose(name.clone());
         let result = self.update_store(move |content| {
             content.set_default(&name);
         });
@@ -168,7 +203,7 @@ impl SupervisorHandle {
         }
     }
 
-    /// The session that a call means: the given name, else the default.
+    /// The session that a call means: the given name, else the client's default.
     pub(super) async fn name_or_default(
         &self,
         name: Option<SessionName>,
@@ -176,22 +211,27 @@ impl SupervisorHandle {
         if let Some(name) = name {
             return Ok(name);
         }
-        if let Some(name) = self.own_default().await {
-            return Ok(name);
-        }
-        match self.load_store().await {
-            Ok(StoreContent {
-                default: Some(name),
-                ..
-            }) => {
-                // From here on the answer needs no look into the store.
-                self.set_own_default(Some(name.clone())).await;
-                Ok(name)
-            }
-            _ => Err(SessionError::NoDefaultSession {
+        match self.default_session().await {
+            Some(name) => Ok(name),
+            None => Err(SessionError::NoDefaultSession {
                 known: self.known_names().await,
             }),
         }
+    }
+
+    /// The session that a call of this client means when the call names none.
+    pub(super) async fn default_session(&self) -> Option<SessionName> {
+        let client = self.client().await;
+        if let Some(own) = client.own_default() {
+            return Some(own);
+        }
+        // A stored default that runs need not be looked for in the store.
+        if let Some(stored) = client.stored_default()
+            && let Ok(Some(_)) = self.find_session(&stored).await
+        {
+            return Some(stored);
+        }
+        client.default_among(self.known_names().await.iter())
     }
 
     async fn saved_spec(&self, name: &SessionName) -> Result<SessionSpec, SessionError> {
@@ -233,19 +273,6 @@ impl SupervisorHandle {
             reply,
         })
         .await
-    }
-
-    pub(super) async fn own_default(&self) -> Option<SessionName> {
-        self.ask_supervisor(|reply| SupervisorMessage::GetDefault { reply })
-            .await
-            .ok()
-            .flatten()
-    }
-
-    pub(super) async fn set_own_default(&self, name: Option<SessionName>) {
-        let _ = self
-            .ask_supervisor(|reply| SupervisorMessage::SetDefault { name, reply })
-            .await;
     }
 
     pub(super) async fn ask_supervisor<T: Send + 'static>(

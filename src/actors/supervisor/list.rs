@@ -1,5 +1,7 @@
 //! The list for `ssh_sessions`: sessions that run, and sessions that are only saved.
 
+use std::collections::BTreeSet;
+
 use tokio::task::JoinSet;
 
 use super::handle::{ANSWER_TIMEOUT, SupervisorHandle};
@@ -14,7 +16,7 @@ use crate::store::{SessionName, SessionSpec};
 /// The list for `ssh_sessions`.
 #[derive(Debug, Clone)]
 pub struct SessionList {
-    /// The default session.
+    /// The default session of the client that asks.
     pub default: Option<SessionName>,
     /// All sessions by name, those of the store included.
     pub sessions: Vec<SessionStatus>,
@@ -40,10 +42,8 @@ impl SupervisorHandle {
             }
         }
         sessions.sort_by(|a, b| a.session.cmp(&b.session));
-        let default = match self.own_default().await {
-            Some(name) => Some(name),
-            None => content.and_then(|content| content.default),
-        };
+        let client = self.client().await;
+        let default = client.default_among(sessions.iter().map(|status| &status.session));
         SessionList {
             default,
             sessions,
@@ -51,13 +51,15 @@ impl SupervisorHandle {
         }
     }
 
+    /// The names of all sessions, those of the store included, in order.
     pub(super) async fn known_names(&self) -> Vec<SessionName> {
-        self.list()
-            .await
-            .sessions
-            .into_iter()
-            .map(|status| status.session)
-            .collect()
+        let live = self.found_sessions().await.into_iter();
+        let mut names: BTreeSet<_> = live.map(|(name, _)| name).collect();
+        // A store that cannot be read names nothing.
+        if let Ok(content) = self.load_store().await {
+            names.extend(content.sessions.into_keys());
+        }
+        names.into_iter().collect()
     }
 
     pub(super) async fn found_sessions(&self) -> Vec<(SessionName, Found)> {

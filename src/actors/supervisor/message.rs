@@ -72,23 +72,4 @@ pub(crate) enum SupervisorMessage {
         /// Answered when the session is out of the registry.
         reply: RpcReplyPort<()>,
     },
-    /// Set or clear the default session.
-    SetDefault {
-        /// The name.
-        name: Option<SessionName>,
-        /// Answered at once.
-        reply: RpcReplyPort<()>,
-    },
-    /// Make a session the default if there is none.
-    ClaimDefault {
-        /// The name.
-        name: SessionName,
-        /// Answered with whether the session is the default now.
-        reply: RpcReplyPort<bool>,
-    },
-    /// The default session of this process, if one was chosen.
-    GetDefault {
-        /// Answered at once.
-        reply: RpcReplyPort<Option<SessionName>>,
-    },
 }

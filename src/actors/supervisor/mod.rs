@@ -39,7 +39,6 @@ pub(crate) struct SupervisorState {
     /// Observers of every session's connection.
     subscribers: ChangeSubscribers,
     sessions: BTreeMap<SessionName, Entry>,
-    default: Option<SessionName>,
 }
 
 /// A session in the registry.
@@ -69,7 +68,6 @@ impl Actor for SupervisorActor {
             retention: Retention::default(),
             subscribers: ChangeSubscribers::default(),
             sessions: BTreeMap::new(),
-            default: None,
         })
     }
 
@@ -107,17 +105,6 @@ impl Actor for SupervisorActor {
             SupervisorMessage::Forget { name, reply } => {
                 state.forget(&name);
                 let _ = reply.send(());
-            }
-            SupervisorMessage::SetDefault { name, reply } => {
-                state.default = name;
-                let _ = reply.send(());
-            }
-            SupervisorMessage::ClaimDefault { name, reply } => {
-                let default = state.default.get_or_insert_with(|| name.clone());
-                let _ = reply.send(*default == name);
-            }
-            SupervisorMessage::GetDefault { reply } => {
-                let _ = reply.send(state.default.clone());
             }
         }
         Ok(())
@@ -209,9 +196,6 @@ impl SupervisorState {
         }) = self.sessions.remove(name)
         {
             actor.stop(None);
-        }
-        if self.default.as_ref() == Some(name) {
-            self.default = None;
         }
     }
 

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_core::Stream;
-use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use rmcp::transport::Transport;
 use rmcp::{RoleServer, ServerHandler};
@@ -24,8 +24,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::caller::CallerTag;
 use super::mcp_sessions::{Slots, too_many};
 use super::reply;
+use crate::actors::Client;
 use crate::limits;
 use crate::server::codec;
 
@@ -51,6 +53,7 @@ struct Sessions(Arc<Mutex<HashMap<String, Session>>>);
 struct Session {
     inbound: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     calls: Calls,
+    client: Client,
 }
 
 /// Requests without an answer.
@@ -101,6 +104,7 @@ where
         let session = Session {
             inbound,
             calls: calls.clone(),
+            client: Client::default(),
         };
         self.sessions.lock().insert(id.clone(), session);
         let end = self.stop.child_token();
@@ -137,7 +141,7 @@ where
     pub(super) async fn receive(
         &self,
         id: &str,
-        message: RxJsonRpcMessage<RoleServer>,
+        mut message: RxJsonRpcMessage<RoleServer>,
     ) -> Response<Body> {
         let Some(session) = self.sessions.lock().get(id).cloned() else {
             return reply::error(
@@ -151,6 +155,14 @@ where
                 _ => None,
             };
             return reply::json(status, &codec::error(code, &text, id));
+        }
+        let tag = CallerTag(Arc::new(session.client));
+        match &mut message {
+            JsonRpcMessage::Request(request) => drop(request.request.extensions_mut().insert(tag)),
+            JsonRpcMessage::Notification(notification) => {
+                drop(notification.notification.extensions_mut().insert(tag));
+            }
+            _ => {}
         }
         match session.inbound.send(message).await {
             Ok(()) => reply::empty(StatusCode::ACCEPTED),

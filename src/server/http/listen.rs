@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::caller::{CallerTag, ConnectionCaller, Processes};
 use super::guard::{Connection, Guard};
 use super::peer::{Peer, Peers};
 use super::stall::StallGuard;
@@ -40,6 +41,7 @@ pub async fn listen(
     let connections = TaskTracker::new();
     let server = Server {
         peers: guard.asks_for_peers().then(Peers::start),
+        processes: Arc::default(),
         guard,
         router,
         closing,
@@ -89,6 +91,8 @@ struct Server {
     guard: Guard,
     /// `None` where a token decides.
     peers: Option<Peers>,
+    /// The processes that have called over some connection.
+    processes: Arc<Processes>,
     router: Router,
     closing: CancellationToken,
 }
@@ -117,12 +121,14 @@ impl Server {
         let Ok(local) = stream.local_addr() else {
             return;
         };
+        let caller = ConnectionCaller::new(peer, local, Arc::clone(&self.processes));
+        let caller = CallerTag(Arc::new(caller));
         let peer = match &self.peers {
             Some(peers) => peers.look_up(peer, local).await,
             None => Peer::Ours,
         };
         let connection = Connection { local, peer };
-        let service = service_fn(|request| self.answer(request, connection));
+        let service = service_fn(|request| self.answer(request, connection, caller.clone()));
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HTTP_HEADER_TIMEOUT)
@@ -145,11 +151,13 @@ impl Server {
         &self,
         request: Request<Incoming>,
         connection: Connection,
+        caller: CallerTag,
     ) -> Result<Response<Body>, Infallible> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let mut response = match self.guard.refuse(&parts, connection) {
             Some(refused) => refused,
             None => {
+                parts.extensions.insert(caller);
                 let request = Request::from_parts(parts, Body::new(body));
                 self.router.clone().oneshot(request).await?
             }

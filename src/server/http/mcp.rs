@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::body;
+use super::caller::CallerTag;
 use super::legacy_sse::LegacySse;
 use super::mcp_sessions::{BoundedSessions, Slots, too_many};
 use super::reply;
@@ -87,7 +88,7 @@ where
     }
 
     async fn post(&self, request: Request) -> Response<Body> {
-        let (parts, bytes) = match body::read(request).await {
+        let (mut parts, bytes) = match body::read(request).await {
             Ok(read) => read,
             Err(answer) => return answer,
         };
@@ -110,6 +111,11 @@ where
         }
         if let Some(id) = LegacySse::<S>::session_of(&parts.uri) {
             return self.legacy.receive(id, *message).await;
+        }
+        if let Some(id) = session_id(&parts.headers)
+            && let Some(client) = self.sessions.client(id)
+        {
+            parts.extensions.insert(CallerTag(Arc::new(client)));
         }
         let opens_session = !parts.headers.contains_key(SESSION_ID)
             && matches!(&*message, JsonRpcMessage::Request(request)

@@ -1,6 +1,6 @@
 //! MCP sessions of clients whose protocol has sessions: rmcp's session manager with a bound on the number.
 //!
-//! MCP sessions hold no state of this program, which belongs to named SSH sessions; they only cost memory.
+//! Of this program's state, an MCP session holds nothing but its client's default session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reply;
+use crate::actors::Client;
 use crate::limits;
 use crate::metrics::{self, HttpRejection};
 use crate::server::codec;
@@ -30,7 +31,14 @@ const TOO_MANY_SESSIONS: i32 = -32000;
 pub(super) struct BoundedSessions {
     inner: LocalSessionManager,
     slots: Slots,
-    taken: Mutex<HashMap<SessionId, OwnedSemaphorePermit>>,
+    taken: Mutex<HashMap<SessionId, Place>>,
+}
+
+/// The place of a session, and its client.
+#[derive(Debug)]
+struct Place {
+    client: Client,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Places for sessions of both older transports.
@@ -79,7 +87,12 @@ impl BoundedSessions {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<SessionId, OwnedSemaphorePermit>> {
+    /// The client of a session.
+    pub(super) fn client(&self, id: &str) -> Option<Client> {
+        self.taken().get(id).map(|place| place.client.clone())
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<SessionId, Place>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,7 +104,11 @@ impl SessionManager for BoundedSessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let permit = self.slots.take().ok_or(SessionsError::TooMany)?;
         let (id, transport) = self.inner.create_session().await?;
-        self.taken().insert(id.clone(), permit);
+        let place = Place {
+            client: Client::default(),
+            _permit: permit,
+        };
+        self.taken().insert(id.clone(), place);
         Ok((id, transport))
     }
 

@@ -13,6 +13,7 @@
 //! fixtures behind them.
 
 mod body;
+mod caller;
 mod guard;
 mod health;
 mod legacy_sse;
@@ -21,6 +22,7 @@ mod mcp;
 mod mcp_sessions;
 mod metrics;
 mod peer;
+mod process;
 mod reply;
 mod stall;
 mod token;
@@ -102,7 +104,7 @@ async fn serve_until_signal(
     let guard = Guard::new(token, options.allow_hosts);
     let stop = CancellationToken::new();
     let router = routes(
-        McpServer::new(supervisor.clone(), local_policy),
+        McpServer::new(supervisor.clone(), local_policy).with_callers(caller::of),
         stop.clone(),
     )
     .merge(observation(supervisor.clone(), recorder));

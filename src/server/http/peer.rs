@@ -72,34 +72,47 @@ async fn answer_all(mut receiver: mpsc::Receiver<Question>) {
         while let Ok(another) = receiver.try_recv() {
             questions.push(another);
         }
-        let owners = tokio::task::spawn_blocking(read_owners).await;
-        let owners = owners.unwrap_or_default();
+        let sockets = tokio::task::spawn_blocking(read_sockets).await;
+        let sockets = sockets.unwrap_or_default();
         for Question {
             peer,
             local,
             answer,
         } in questions
         {
-            let uid = owners.get(&(canonical(peer), canonical(local)));
+            let socket = sockets.get(&(canonical(peer), canonical(local)));
             // The asker may have gone meanwhile.
-            let _ = answer.send(uid.map_or(Peer::Foreign, |uid| judge(*uid, own)));
+            let _ = answer.send(socket.map_or(Peer::Foreign, |socket| judge(socket.uid, own)));
         }
     }
 }
 
 /// An address and a port.
 type End = (IpAddr, u16);
-/// The uid of each socket by its own address and its peer's address.
-type Owners = HashMap<(End, End), u32>;
+/// Each socket by its own address and its peer's address.
+type Sockets = HashMap<(End, End), Socket>;
 
-fn read_owners() -> Owners {
-    let mut owners = Owners::new();
+/// A socket of an open connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Socket {
+    uid: u32,
+    inode: u64,
+}
+
+/// The inode of the peer's socket. Blocks.
+pub(super) fn inode(peer: SocketAddr, local: SocketAddr) -> Option<u64> {
+    let ends = (canonical(peer), canonical(local));
+    read_sockets().get(&ends).map(|socket| socket.inode)
+}
+
+fn read_sockets() -> Sockets {
+    let mut sockets = Sockets::new();
     for table in TABLES {
         // A table that is missing (no IPv6) lists nothing.
         let text = std::fs::read_to_string(table).unwrap_or_default();
-        owners.extend(text.lines().skip(1).filter_map(owner));
+        sockets.extend(text.lines().skip(1).filter_map(socket));
     }
-    owners
+    sockets
 }
 
 const fn judge(uid: u32, own: u32) -> Peer {
@@ -114,7 +127,7 @@ const fn judge(uid: u32, own: u32) -> Peer {
 ///
 /// Only established connections count: a socket that its process has closed is listed under uid 0 for a while, and would
 /// pass for root with the bytes that it sent before.
-fn owner(line: &str) -> Option<((End, End), u32)> {
+fn socket(line: &str) -> Option<((End, End), Socket)> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (own, other) = (fields.next()?, fields.next()?);
     let state = fields.next()?;
@@ -123,7 +136,11 @@ fn owner(line: &str) -> Option<((End, End), u32)> {
     if state != ESTABLISHED || inode == "0" {
         return None;
     }
-    Some(((address(own)?, address(other)?), uid.parse().ok()?))
+    let socket = Socket {
+        uid: uid.parse().ok()?,
+        inode: inode.parse().ok()?,
+    };
+    Some(((address(own)?, address(other)?), socket))
 }
 
 fn canonical(address: SocketAddr) -> End {
@@ -165,11 +182,15 @@ mod tests {
     fn the_owner_of_an_open_connection_is_read_and_of_no_other() {
         let own = ("127.0.0.1".parse().unwrap(), 40000);
         let other = ("127.0.0.1".parse().unwrap(), 7722);
-        assert_eq!(owner(&line("01", 1000, 5)), Some(((own, other), 1000)));
+        let expected = Socket {
+            uid: 1000,
+            inode: 5,
+        };
+        assert_eq!(socket(&line("01", 1000, 5)), Some(((own, other), expected)));
         // Closed by its process: listed as root's.
-        assert_eq!(owner(&line("05", 0, 0)), None);
-        assert_eq!(owner(&line("01", 0, 0)), None);
-        assert_eq!(owner(""), None);
+        assert_eq!(socket(&line("05", 0, 0)), None);
+        assert_eq!(socket(&line("01", 0, 0)), None);
+        assert_eq!(socket(""), None);
     }
 
     #[test]
