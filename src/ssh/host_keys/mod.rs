@@ -3,7 +3,7 @@
 //! The check goes through these steps:
 //!
 //! 1. The host has a lookup name: HostKeyAlias if set, else `host` on port 22, else `[host]:port`.
-//!    A host on another port also has a bare name, `host`, for the case that `[host]:port` has no entry.
+//!    A host on another port also has a bare name, `host`.
 //! 2. `@revoked` lines for either name and the RevokedHostKeys lists are consulted first. A revoked key is
 //!    refused even if other lines record the same key.
 //! 3. The plain lines for the lookup name, from all files together, form one set. If a line equals the
@@ -11,9 +11,10 @@
 //! 4. If there are such lines but none equals the key, the key has changed, even if the types differ.
 //!    Types may be ignored because the client asks first for the recorded types
 //!    ([`order_host_key_algorithms`]), so a server that still had the recorded key would have presented it.
-//! 5. If there is no such line, the key is unknown. `yes` and `ask` refuse the key; `accept-new` and `no`
-//!    record the key, unless a line for this host is damaged, a certificate authority covers the host
-//!    (`accept-new` only), or there is no file to add to.
+//! 5. If there is no such line, a line for the bare name that equals the key accepts the key. Otherwise the
+//!    key is unknown. `yes` and `ask` refuse an unknown key; `accept-new` and `no` record the key, unless a
+//!    line for this host is damaged, a certificate authority covers the host (`accept-new` only), or there is
+//!    no file to add to.
 //! 6. A failure on the way (an unreadable file, a held lock) refuses the key and never makes the key
 //!    "unknown". Files are appended to and never rewritten.
 //!
