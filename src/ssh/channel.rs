@@ -1,11 +1,11 @@
-//! Session channels of one connection: how many may be open, and which are opened ahead.
+//! Session channels of a connection: their number, and the spare channels that are opened ahead.
 //!
-//! Opening a channel and running a command on it are two round trips, because the server picks the channel
-//! number. A spare channel that is already open makes a warm command cost one. The server bounds the number
-//! of channels (sshd's MaxSessions, default 10) without telling; the bound is learned from a refusal. While
-//! commands run, the last channel is kept for ending them (see `ending/process_group.rs`): where sshd takes no signal requests,
-//! which it does not from root, nothing else helps. A connection that is not used has one spare channel only,
-//! because each takes 18 KB.
+//! Opening a channel and running a command on the channel are two round trips, because the server picks the
+//! channel number. With a spare channel that is already open, a command costs a single round trip. The server
+//! bounds the number of channels (sshd's MaxSessions, default 10) without announcing the bound, so the bound is
+//! learned from a refusal. While commands run, the last channel is reserved for ending them (see
+//! `ending/process_group.rs`), because sshd refuses signal requests from root. An idle connection has a single
+//! spare channel, because each channel takes 18 KB.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -21,21 +21,20 @@ use super::connection::Connection;
 use super::disconnect::Disconnect;
 use crate::limits;
 
-/// Channels opened ahead while there is something to do: one for the next command, and one that is kept for
-/// ending commands.
+/// Channels opened ahead on a connection in use: for the next command, and for ending commands.
 const SPARES: usize = 2;
-/// Channels opened ahead while there is nothing to do.
+/// Channels opened ahead on an idle connection.
 const IDLE_SPARES: usize = 1;
-/// Time without a command after which there is nothing to do.
+/// Time without a command after which a connection counts as idle.
 const IDLE_AFTER: Duration = Duration::from_secs(30);
-/// Age after which a refusal is put to the test again, by the spare channel and never by a command.
+/// Age after which a learned bound is tested again, by a spare channel and never by a command.
 const BOUND_RETRIED_AFTER: Duration = Duration::from_secs(2);
-/// Time until a request is repeated that a closed channel was in the way of.
+/// Time until a request is repeated that was refused because the server still counted a closed channel.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
-/// How often a waiting command looks by itself; normally it is told.
+/// Time between two checks of a waiting command; normally a notification wakes the command.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Why no channel could be had.
+/// The reason why no channel was available.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChannelError {
     /// The connection ended before a channel was open: nothing was sent.
@@ -46,7 +45,7 @@ pub enum ChannelError {
         "the server refuses session channels ({0}); the account may not be allowed to run commands"
     )]
     Refused(String),
-    /// The server's bound is reached and nothing was freed in time.
+    /// The server's bound is reached and no channel was freed in time.
     #[error(
         "the server opens no more than {open} channel(s) on this connection (sshd: MaxSessions) and none became free in time"
     )]
@@ -59,38 +58,38 @@ pub enum ChannelError {
     Silent,
 }
 
-/// The channels of one connection.
+/// The channels of a connection.
 #[derive(Debug)]
 pub struct Channels {
     connection: Arc<Connection>,
     pool: Mutex<Pool>,
-    /// Something about the pool is different now.
+    /// Wakes waiting calls after a change of the pool.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
-    /// Open and unused: the spare one, or what a call left behind that did not wait for it.
+    /// Open and unused: spare channels, and channels whose caller gave up while they were opened.
     idle: Vec<Channel<Msg>>,
     /// Requests under way.
     opening: usize,
     /// Channels in use.
     leased: usize,
-    /// What the server was seen to allow, and when.
+    /// The bound that the server was seen to enforce, and the time of the observation.
     bound: Option<(usize, Instant)>,
-    /// The server has opened a channel before: a refusal is about their number, not about the account.
+    /// The server has opened a channel before, so a refusal concerns the number of channels, not the account.
     works: bool,
     /// Why the last request failed.
     failure: Option<ChannelError>,
-    /// How long a request took at least: the round trip.
+    /// The shortest time of a request, which approximates the round trip.
     round_trip: Option<Duration>,
     /// Calls that wait for a channel.
     waiting: usize,
-    /// Those of them that can do without.
+    /// Waiting calls that can proceed without a further channel.
     patient: usize,
     /// When the last channel in use was given back.
     used: Option<Instant>,
-    /// Somebody waits until there is nothing to do any more.
+    /// A task waits until the connection is idle, to close surplus channels.
     watched: bool,
 }
 
@@ -99,20 +98,20 @@ impl Pool {
         self.idle.len() + self.opening + self.leased
     }
 
-    /// Idle channels that a command leaves for ending others. By the time that the server's bound is known
-    /// it would be too late to keep one, so it is kept as soon as something runs.
+    /// Idle channels that a command leaves for ending other commands. The server's bound becomes known only when
+    /// all channels are taken, so the reservation starts with the first command.
     fn kept(&self, purpose: Purpose) -> usize {
         let only_one = self.bound.is_some_and(|(bound, _)| bound == 1);
         usize::from(purpose != Purpose::Control && !only_one && self.leased > 0)
     }
 
-    /// How long there has been nothing to do; nothing while there is.
+    /// Time since the connection became idle; `None` while the connection is in use.
     fn idle_for(&self) -> Option<Duration> {
         let is_idle = self.leased == 0 && self.waiting == 0;
         is_idle.then(|| self.used.map_or(IDLE_AFTER, |used| used.elapsed()))
     }
 
-    /// Channels to have open ahead.
+    /// Number of spare channels to keep open.
     fn spares(&self) -> usize {
         match self.idle_for() {
             Some(time) if time >= IDLE_AFTER => IDLE_SPARES,
@@ -120,8 +119,8 @@ impl Pool {
         }
     }
 
-    /// Requests to send now: calls that wait are served side by side, not one after the other. A bound that is
-    /// old is put to the test by one more.
+    /// Number of channel requests to send now: waiting calls are served in parallel. A single further request
+    /// tests a bound that is old.
     fn missing(&self) -> usize {
         let missing = self.spares().saturating_sub(self.idle.len() + self.opening);
         match self.bound {
@@ -134,24 +133,24 @@ impl Pool {
         }
     }
 
-    /// Whether a call waits for a channel that the server's bound keeps from it.
+    /// Whether a call waits for a channel because of the server's bound.
     fn is_contended(&self) -> bool {
         self.waiting > self.patient && self.is_full()
     }
 
-    /// The server is known to open no more.
+    /// Whether the server is known to refuse further channels.
     fn is_full(&self) -> bool {
         self.bound.is_some_and(|(bound, _)| self.total() >= bound)
     }
 
-    /// A failure that leaves nothing to wait for: nothing is open, and nothing is on its way or it hangs.
+    /// A failure that no waiting can mend: no channel is open, and no request is pending or the request hangs.
     fn final_failure(&mut self) -> Option<ChannelError> {
         let hangs = self.failure == Some(ChannelError::Silent);
         let hopeless = self.leased == 0 && self.idle.is_empty() && (self.opening == 0 || hangs);
         if hopeless { self.failure.take() } else { None }
     }
 
-    /// A channel that is still usable, if there is one beside those that are kept.
+    /// A usable idle channel, unless the remaining idle channels are reserved.
     fn take_idle(&mut self, purpose: Purpose) -> Option<Channel<Msg>> {
         while self.idle.len() > self.kept(purpose)
             && let Some(mut channel) = self.idle.pop()
@@ -164,13 +163,13 @@ impl Pool {
     }
 }
 
-/// An open session channel and its place in the count.
+/// An open session channel and its permit.
 pub(crate) struct Lease {
     pub(crate) channel: Channel<Msg>,
     pub(crate) permit: ChannelPermit,
 }
 
-/// Counts one channel in use; dropping it gives the place back. Close the channel first.
+/// Counts a channel as used; dropping the permit ends the count. Close the channel first.
 pub(crate) struct ChannelPermit(Arc<Channels>);
 
 impl Drop for ChannelPermit {
@@ -185,18 +184,18 @@ impl Drop for ChannelPermit {
     }
 }
 
-/// What a channel is for.
+/// The purpose of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// A command, or the first channel of a transfer.
     Call,
-    /// Ending a command: may use the channel that is kept for this.
+    /// Ending a command: may use the reserved channel.
     Control,
-    /// A transfer that has one already.
+    /// A further channel of a transfer.
     Beside,
 }
 
-/// Counts one call that waits for a channel.
+/// Counts a call that waits for a channel.
 struct Waiting<'a>(&'a Channels, Purpose);
 
 impl<'a> Waiting<'a> {
@@ -205,7 +204,7 @@ impl<'a> Waiting<'a> {
         pool.waiting += 1;
         pool.patient += usize::from(purpose == Purpose::Beside);
         drop(pool);
-        // For those who hold a channel that they can do without.
+        // Wakes holders of a channel that they can give back.
         channels.changed.notify_waiters();
         Self(channels, purpose)
     }
@@ -220,7 +219,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Channels {
-    /// The channels of a fresh connection; the spare one is opened at once, in the background.
+    /// The channels of a fresh connection; opens the spare channel in the background.
     pub fn new(connection: Arc<Connection>) -> Arc<Self> {
         let channels = Arc::new(Self {
             connection,
@@ -236,7 +235,7 @@ impl Channels {
         &self.connection
     }
 
-    /// The shortest time that the server took to answer; nothing before its first answer.
+    /// The shortest time that the server took to answer; `None` before the first answer.
     pub fn round_trip(&self) -> Option<Duration> {
         self.pool().round_trip
     }
@@ -245,21 +244,22 @@ impl Channels {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call waits for a channel that the server's bound keeps from it: whoever holds one that it can do
-    /// without should give it back.
+    /// Whether a call waits for a channel because of the server's bound. The holder of a dispensable channel should
+    /// then give the channel back.
     pub(crate) fn is_contended(&self) -> bool {
         self.pool().is_contended()
     }
 
-    /// Waits until it is.
+    /// Waits until [`Self::is_contended`] holds.
     pub(crate) async fn contended(&self) {
         while !self.is_contended() {
-            // Told of most changes; a bound that was just learned is seen at the next look.
+            // Most changes notify; a bound that was just learned shows at the next check.
             let _ = timeout(LOOK_AGAIN, self.changed.notified()).await;
         }
     }
 
-    /// A channel for a command: the spare one, a new one, or the next that becomes free before the deadline.
+    /// A channel for a command: a spare channel, a new channel, or the next channel that is freed before the
+    /// deadline.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         deadline: Instant,
@@ -267,7 +267,7 @@ impl Channels {
         self.lease(deadline, Purpose::Call).await
     }
 
-    /// A channel beside one that the caller has: the next that can be had, unless the server opens no more.
+    /// A further channel for a caller that has a channel: fails if the server refuses further channels.
     pub(crate) async fn acquire_beside(
         self: &Arc<Self>,
         deadline: Instant,
@@ -275,7 +275,7 @@ impl Channels {
         self.lease(deadline, Purpose::Beside).await
     }
 
-    /// A channel for ending a command: may use the one that is kept for this.
+    /// A channel for ending a command: may use the reserved channel.
     pub(crate) async fn acquire_control(
         self: &Arc<Self>,
         limit: Duration,
@@ -295,7 +295,7 @@ impl Channels {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no news is missed.
+            // From here on no notification is missed.
             changed.as_mut().enable();
             if let Some(result) = self.try_lease(purpose) {
                 return result;
@@ -313,7 +313,7 @@ impl Channels {
         }
     }
 
-    /// A lease, a failure that waiting cannot mend, or nothing yet.
+    /// A lease, a failure that no waiting can mend, or `None` while the caller has to wait.
     fn try_lease(self: &Arc<Self>, purpose: Purpose) -> Option<Result<Lease, ChannelError>> {
         let leased = {
             let mut pool = self.pool();
@@ -340,7 +340,7 @@ impl Channels {
         ChannelError::NoneFree { open: pool.leased }
     }
 
-    /// Keeps channels open ahead, within what the server allows.
+    /// Opens spare channels within the server's bound.
     fn refill(self: &Arc<Self>) {
         if self.connection.is_closed() {
             return;
@@ -353,12 +353,12 @@ impl Channels {
         };
         for _ in 0..missing {
             let channels = Arc::clone(self);
-            // A task of its own: russh never closes a channel whose asker went away before it was confirmed.
+            // A separate task: russh never closes a channel whose requester was dropped before the confirmation.
             tokio::spawn(async move { channels.open().await });
         }
     }
 
-    /// Sees to it that spare channels are closed when there has been nothing to do for a while.
+    /// Closes surplus spare channels once the connection is idle.
     fn shrink_later(self: &Arc<Self>) {
         if self.connection.is_closed() || std::mem::replace(&mut self.pool().watched, true) {
             return;
@@ -385,7 +385,7 @@ impl Channels {
         });
     }
 
-    /// The spare channels that are too many when there is nothing to do, or after how long to look again.
+    /// The surplus spare channels of an idle connection, or the time until the next check.
     fn surplus(&self) -> Result<Vec<Channel<Msg>>, Duration> {
         let mut pool = self.pool();
         match pool.idle_for() {
@@ -419,7 +419,7 @@ impl Channels {
         }
     }
 
-    /// Notes an answer; true if only another request can tell what it means.
+    /// Records an answer; true if the request has to be repeated.
     fn opened(&self, answer: Result<Channel<Msg>, russh::Error>, took: Duration) -> bool {
         let mut pool = self.pool();
         pool.opening -= 1;
@@ -434,11 +434,11 @@ impl Channels {
             }
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 let allowed = pool.total();
-                // Beside others it is the bound; the first one of all is a refusal.
+                // With other channels open, the refusal shows the bound; for the first channel, the refusal is final.
                 if allowed > 0 {
                     pool.bound = Some((allowed, Instant::now()));
                 } else if pool.works {
-                    // What was just closed does not count as free yet.
+                    // The server still counts a channel that was just closed.
                     return true;
                 } else {
                     pool.failure = Some(ChannelError::Refused(format!("{reason:?}")));
@@ -450,7 +450,7 @@ impl Channels {
     }
 }
 
-/// Whether an idle channel is still usable: a server may close it (sshd's ChannelTimeout).
+/// Whether an idle channel is still usable: a server may close idle channels (sshd's ChannelTimeout).
 fn is_open(channel: &mut Channel<Msg>) -> bool {
     loop {
         match ready(channel.wait()) {
@@ -461,7 +461,7 @@ fn is_open(channel: &mut Channel<Msg>) -> bool {
     }
 }
 
-/// What a future gives if it need not wait.
+/// The value of a future that is ready, without waiting.
 pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {

@@ -1,4 +1,4 @@
-//! One authenticated SSH connection: russh's handle, what is known of the peer, and the news of its end.
+//! An authenticated SSH connection: russh's handle, facts about the peer, and the notification of the end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ pub struct HostKeyFact {
 }
 
 impl HostKeyFact {
-    /// Whether the key stands in a known_hosts file.
+    /// Whether a known_hosts file has the key.
     pub fn is_recorded(&self) -> bool {
         self.source != NOT_RECORDED
     }
@@ -37,7 +37,7 @@ impl HostKeyFact {
 /// The host key that a session was opened with: the only one that a reconnect takes.
 pub type PinnedKey = PublicKey;
 
-/// What is told of a connection once it is up.
+/// Facts about an established connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionFacts {
     /// HostName after resolution.
@@ -46,9 +46,9 @@ pub struct ConnectionFacts {
     pub port: u16,
     /// User after resolution.
     pub username: String,
-    /// How the server was convinced.
+    /// The method that the server accepted.
     pub auth: AuthMethod,
-    /// The key that the server proved to have.
+    /// The host key that the server proved to hold.
     pub host_key: HostKeyFact,
     /// The same key for the session's pin.
     pub public_key: PinnedKey,
@@ -57,18 +57,18 @@ pub struct ConnectionFacts {
     /// Variables that the configuration sends with every command (SetEnv, SendEnv). The server takes those
     /// that its AcceptEnv allows.
     pub environment: Vec<(String, String)>,
-    /// Options of the configuration that are left out on purpose, in words.
+    /// Options of the configuration that are ignored on purpose, in words.
     pub notes: Vec<String>,
 }
 
-/// A live connection. Shared by everything that runs over it; it ends when the link does or on [`Self::close`].
+/// A live connection, shared by everything that runs over the connection. Ends with the link or on [`Self::close`].
 pub struct Connection {
     handle: Handle<ClientHandler>,
     facts: ConnectionFacts,
     ended: watch::Receiver<Option<Disconnect>>,
     /// Cuts the stream when the connection is dropped, even if the peer takes no more bytes.
     _cut: DropGuard,
-    /// Held while an exec request goes out, so that their order is known: see `ending/process_group.rs`.
+    /// Held while an exec request is sent, so that the order of requests is known: see `ending/process_group.rs`.
     start_order: tokio::sync::Mutex<()>,
     /// The account does not run helper scripts: see `ending/process_group.rs`.
     helper_is_useless: AtomicBool,
@@ -102,7 +102,7 @@ impl Connection {
         })
     }
 
-    /// What is known of the peer.
+    /// Facts about the peer.
     pub fn facts(&self) -> &ConnectionFacts {
         &self.facts
     }
@@ -114,12 +114,12 @@ impl Connection {
             || self.ended.has_changed().is_err()
     }
 
-    /// Waits for the end of the link and tells why it ended.
+    /// Waits for the end of the link and returns the reason.
     pub async fn ended(&self) -> Disconnect {
         self.watch_end().await
     }
 
-    /// The same without keeping the connection alive.
+    /// Like [`Self::ended`], without keeping the connection alive.
     pub fn watch_end(&self) -> impl Future<Output = Disconnect> + Send + 'static {
         let mut ended = self.ended.clone();
         async move {
@@ -131,9 +131,9 @@ impl Connection {
         }
     }
 
-    /// Says goodbye (RFC 4253 section 11.1) and lets the link end. Does not touch remote processes.
+    /// Sends SSH_MSG_DISCONNECT (RFC 4253 section 11.1), which ends the link. Does not touch remote processes.
     pub async fn close(&self) {
-        // A failure means that the connection is gone or takes nothing; dropping it cuts it.
+        // A failure means that the connection is gone or blocked; the drop of the connection cuts the stream.
         let goodbye = self
             .handle
             .disconnect(russh::Disconnect::ByApplication, "", "en");
@@ -163,7 +163,7 @@ impl Connection {
         self.lock_started().clone()
     }
 
-    /// Counts a command as running. Call it under [`Self::start_order`].
+    /// Counts a command as running. The caller holds [`Self::start_order`].
     pub(crate) fn note_started(self: &Arc<Self>, id: u64) -> Running {
         self.lock_started().push(id);
         Running {
@@ -177,30 +177,30 @@ impl Connection {
     }
 }
 
-/// A command that counts as running on its connection. One that is dropped counts on: whether the host still
-/// has its process is not known, and a count that is too high only keeps `ending/process_group.rs` from acting, while one that is
-/// too low could make it take one command for another.
+/// A command that counts as running on its connection. A dropped value still counts: the host may still have the
+/// process. A count that is too high only keeps `ending/process_group.rs` from acting; a count that is too low
+/// could end the wrong command.
 pub(crate) struct Running {
     connection: Arc<Connection>,
     pub(crate) id: u64,
 }
 
 impl Running {
-    /// The host has told how it ended, or that it never started: it has no process of it any more.
+    /// The host has reported the end of the command, or that the command never started: no process is left.
     pub(crate) fn seen_to_end(self) {
         self.connection.lock_started().retain(|id| *id != self.id);
     }
 }
 
-/// Callbacks of one connection: the host-key check, and the news of the end.
+/// Callbacks of a connection: the host-key check, and the notification of the end.
 pub(crate) struct ClientHandler {
-    /// Boxed, because russh moves its handler through four futures, and each keeps the room.
+    /// Boxed, because russh moves its handler through four futures that each reserve the handler's size.
     check: Box<HostKeyCheck>,
     seen: watch::Sender<Seen>,
     ended: watch::Sender<Option<Disconnect>>,
 }
 
-/// What the handshake showed, for the dialler to read when it is over.
+/// Facts that the handshake showed, for the dialler.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) host_key: Option<(HostKeyFact, PublicKey)>,
@@ -208,10 +208,10 @@ pub(crate) struct Seen {
     pub(crate) auth_banner: Option<String>,
 }
 
-/// All that is needed to judge the server's key.
+/// Input for the verdict on the server's key.
 pub(crate) struct HostKeyCheck {
     pub(crate) known_hosts: Arc<KnownHosts>,
-    /// Whether a key that is to be learned is recorded; a report accepts it and leaves the file alone.
+    /// Whether a new key is recorded; `doctor` accepts a new key and leaves the file unchanged.
     pub(crate) record: bool,
     /// The key that the session was opened with, on a reconnect.
     pub(crate) pin: Option<PinnedKey>,
@@ -246,7 +246,7 @@ impl client::Handler for ClientHandler {
         key: &PublicKeyOrCertificate,
     ) -> Result<bool, HandlerError> {
         let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
-            // Never asked for, so a server that sends one is broken.
+            // No host certificate was requested, so a server that sends a certificate is broken.
             return Err(russh::Error::Kex.into());
         };
         let fact = self
@@ -298,8 +298,8 @@ impl client::Handler for ClientHandler {
         result
     }
 
-    // A server has no business opening channels to this client: nothing was forwarded. russh accepts by
-    // default; dropping the reply refuses (RFC 4254 section 5.1, administratively prohibited).
+    // This client forwards nothing, so a server may open no channel. russh accepts by default; dropping the reply
+    // refuses the channel (RFC 4254 section 5.1, administratively prohibited).
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,

@@ -1,12 +1,11 @@
 //! SSH: targets, the OpenSSH configuration, host keys, authentication, channels. The only place that imports russh.
 //!
-//! The way of a connect: [`target`] reads what the user typed, [`resolve`] asks `ssh -G` what it means,
-//! [`dial`] runs the phases, [`host_keys`] judges the server, [`auth`] convinces it. The way of a command:
-//! [`command`] builds the line, [`channel`] finds a channel, [`exec`] runs it, [`ending`] ends it.
+//! Path of a connect: [`target`] parses the host as typed, [`resolve`] asks `ssh -G` for its configuration,
+//! [`dial`] runs the phases, [`host_keys`] judges the server, [`auth`] logs in. Path of a command: [`command`]
+//! builds the line, [`channel`] finds a channel, [`exec`] runs the line, [`ending`] ends the command. Path of a
+//! file: [`sftp`] speaks the protocol over a channel, [`transfer`] copies files and trees.
 //!
-//! A file goes another way: [`sftp`] speaks the protocol over a channel, [`transfer`] moves files and trees with it.
-//!
-//! Knows nothing of sessions by name, of actors and of MCP.
+//! Knows no session names, no actors and no MCP.
 
 mod algorithms;
 pub mod auth;

@@ -1,8 +1,8 @@
-//! Waiting for a moment that may not be set.
+//! Optional deadlines.
 
 use tokio::time::{Instant, sleep_until};
 
-/// Sleeps until the deadline; for ever without one.
+/// Sleeps until the deadline; without a deadline for ever.
 pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
@@ -10,7 +10,7 @@ pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
     }
 }
 
-/// The earlier one of two deadlines that may not be set.
+/// The earlier of two optional deadlines.
 pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

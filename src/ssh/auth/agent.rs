@@ -1,4 +1,4 @@
-//! The SSH agent: where its socket may be, what it holds, and signatures from it.
+//! The SSH agent: its possible sockets, its keys, and its signatures.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,12 +44,12 @@ impl From<russh::SendError> for AgentError {
 pub(crate) struct Agent {
     client: AgentClient<UnixStream>,
     identities: Vec<PublicKey>,
-    /// Where it listens and what named that place.
+    /// Path of the socket, and the source that named the path.
     place: String,
 }
 
 impl Agent {
-    /// Tries the places where an agent may be, each for a bounded time.
+    /// Tries the possible sockets of an agent, each for a bounded time.
     pub(crate) async fn find(configured: &IdentityAgent) -> Result<Self, AgentError> {
         let mut tried = Vec::new();
         for socket in sockets(configured)? {
@@ -65,7 +65,7 @@ impl Agent {
         Err(AgentError::NotFound(tried.join("; ")))
     }
 
-    /// Where it was found, for a report: what named the socket, and its path.
+    /// The source that named the socket, and the path, for a report.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
@@ -99,7 +99,7 @@ async fn open(socket: &Socket) -> Result<Agent, String> {
     })
 }
 
-/// One place where an agent may listen.
+/// A socket on which an agent may listen.
 struct Socket {
     path: PathBuf,
     source: &'static str,
@@ -111,8 +111,8 @@ impl Socket {
     }
 }
 
-/// IdentityAgent, else SSH_AUTH_SOCK, else where desktop agents put their sockets: several MCP clients
-/// start their servers with a scrubbed environment.
+/// IdentityAgent, else SSH_AUTH_SOCK, else the usual sockets of desktop agents: several MCP clients start their
+/// servers with a scrubbed environment.
 fn sockets(configured: &IdentityAgent) -> Result<Vec<Socket>, AgentError> {
     match configured {
         IdentityAgent::None => return Err(AgentError::Disabled),

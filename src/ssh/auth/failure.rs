@@ -1,4 +1,4 @@
-//! A login that was refused, or that the link broke under, and what to do about it.
+//! A login that was refused or interrupted by a broken link, with the remedy.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use thiserror::Error;
 
 use crate::ssh::disconnect::Disconnect;
 
-/// The server refused every credential that could be offered, or the link broke before it had.
+/// The server refused every credential, or the link broke during the login.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct AuthFailure {
     /// User name that was tried.
     pub username: String,
     /// Host that refused.
     pub host: String,
-    /// What was offered or could not be, each in a few words.
+    /// Credentials that were offered, or could not be offered, each in a few words.
     pub tried: Vec<String>,
-    /// Methods that the server would still take, if it said so.
+    /// Methods that the server still accepts, if the server listed methods.
     pub server_allows: Vec<&'static str>,
-    /// The server ended the connection: it counts tries, or the link broke.
+    /// The connection ended during the login: the server counts attempts, or the link broke.
     pub hung_up: Option<Disconnect>,
 }
 

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::ssh::credentials::Secret;
 use crate::ssh::peer_text::one_line;
 
-/// A key file whose content is known; without the private part only its public key is.
+/// A key file that was read; without the private part only the public key is known.
 pub(crate) struct LoadedKey {
     pub(crate) path: PathBuf,
     pub(crate) public: PublicKey,
@@ -36,7 +36,7 @@ pub enum KeyFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's words, or what kind of file it is.
+        /// The system's words, or the kind of file.
         reason: String,
     },
     /// Others may read the file; OpenSSH refuses such keys too.
@@ -66,7 +66,7 @@ pub enum KeyFileError {
     NotAKey {
         /// The file.
         path: PathBuf,
-        /// What is there instead.
+        /// Description of the content.
         reason: String,
     },
 }
@@ -88,7 +88,7 @@ impl KeyFileError {
         }
     }
 
-    /// A few words for the list of what was tried.
+    /// A few words for the list of tried credentials.
     pub(crate) fn brief(&self) -> String {
         match self {
             Self::Missing { path } => format!("{} (missing)", path.display()),
@@ -110,7 +110,7 @@ impl KeyFileError {
     }
 }
 
-/// Reads and decrypts a key file. Decryption takes a second of CPU by design, so it runs on a thread of its own.
+/// Reads and decrypts a key file. Decryption takes a second of CPU by design and therefore runs on its own thread.
 pub(crate) async fn load(
     path: PathBuf,
     passphrase: Option<Secret>,
@@ -126,8 +126,7 @@ pub(crate) async fn load(
     })
 }
 
-/// The public key of a file that is one, or that lies beside a private key which is not here: the agent or a
-/// security key may hold the other half.
+/// The public key in a `.pub` file, also without the private key: the agent or a security key may hold that.
 pub(crate) async fn public_half(path: PathBuf) -> Option<PublicKey> {
     let found = tokio::task::spawn_blocking(move || {
         let beside = PathBuf::from(format!("{}.pub", path.display()));
@@ -165,7 +164,7 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// Reads no more than a key can have.
+/// Reads at most the size that a key can have.
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let unreadable = |reason: String| KeyFileError::Unreadable {
         path: path.to_owned(),

@@ -1,8 +1,8 @@
 //! User authentication (RFC 4252): agent, key files, keyboard-interactive and password, in OpenSSH's order.
 //!
-//! What is offered is decided before the handshake ([`load_keys`]), so that a key file that cannot be used
-//! is told before any traffic. Every credential is tried at most once on one connection; a failure is never
-//! retried by itself, because servers count failed logins.
+//! The keys are chosen before the handshake ([`load_keys`]), so that an unusable key file is reported before any
+//! traffic. Every credential is tried at most once per connection; a failed login is never retried automatically,
+//! because servers count failed logins.
 
 pub mod agent;
 pub mod failure;
@@ -26,7 +26,7 @@ use super::disconnect::Disconnect;
 use super::error::SshError;
 use super::resolve::{AlgorithmList, ResolveRequest, ResolvedHost};
 
-/// What there is to offer by public key, in the order of offering.
+/// Public keys to offer, in order.
 pub(crate) struct Keys {
     candidates: Vec<Candidate>,
     agent: Option<Agent>,
@@ -86,7 +86,7 @@ pub(crate) async fn load_keys(
     Ok(keys)
 }
 
-/// A key that the call names is the only one offered; if it is encrypted, the agent may hold it.
+/// A key that the call names is the only key offered; the agent may hold the key of an encrypted file.
 async fn explicit_key(
     loaded: Result<LoadedKey, KeyFileError>,
     host: &ResolvedHost,
@@ -230,11 +230,11 @@ pub(crate) async fn authenticate(
 struct Attempt<'a> {
     handle: &'a mut Handle<ClientHandler>,
     failure: AuthFailure,
-    /// What the server said it would take; unknown before its first answer.
+    /// Methods that the server accepts; unknown before the server's first answer.
     remaining: Option<MethodSet>,
     /// The password went out once; servers count failed logins.
     password_given: bool,
-    /// The server waits for an answer that cannot be given. russh takes nothing else meanwhile.
+    /// The server waits for an answer that this program cannot give; russh starts no other method meanwhile.
     question_open: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Password (RFC 4252 section 8) and keyboard-interactive (RFC 4256) with the one password that was given.
+//! Password (RFC 4252 section 8) and keyboard-interactive (RFC 4256) with the password of the call.
 
 use russh::client::{KeyboardInteractiveAuthResponse, Prompt};
 
@@ -77,7 +77,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Answers for one request, or nothing when it asks for something that was not given.
+/// Answers for a request, or `None` when a prompt asks for something other than the password.
 fn answer(prompts: &[Prompt], password: &mut Option<&Secret>) -> Option<Vec<String>> {
     if prompts.len() > PROMPTS_MAX {
         return None;
