@@ -131,7 +131,8 @@ impl<P: Ports> ConnectionMachine<P> {
         self.wait(outage, error, delay, step)
     }
 
-    /// The link ended by itself. Its jobs notice on their channels; waiting calls stay for the next link.
+    /// The link ended by itself. Its jobs notice on their channels; waiting calls stay for the next link, which is
+    /// dialled at once, or are refused where no dial is possible.
     pub(super) fn connection_lost(
         &mut self,
         outage: Option<Outage>,
@@ -141,12 +142,13 @@ impl<P: Ports> ConnectionMachine<P> {
     ) -> ConnectionState<P> {
         let error = SshError::Lost(reason.clone());
         self.last_error = Some(reason.to_string());
-        if self.missing_password().is_some() {
+        if let Some(error) = self.missing_password() {
+            step.push(Effect::FailQueue(error));
             return ConnectionState::Saved;
         }
         let mut outage = outage.unwrap_or_else(|| Outage::new(step.now));
         let delay = outage.next_delay(step.now, (self.jitter)());
-        if calls_wait && delay.is_some() {
+        if calls_wait {
             return self.redial(Some(outage), step);
         }
         self.wait(outage, error, delay, step)

@@ -232,8 +232,8 @@ pub(super) const ROWS: &[Row] = &[
         ConnectionLost,
         &[Ready],
         &[DownForLong, CallsWait],
-        Some(Dormant),
-        &[],
+        Some(Connecting),
+        DIAL,
     ),
     row(
         ConnectionLost,
@@ -247,7 +247,7 @@ pub(super) const ROWS: &[Row] = &[
         &[Ready],
         &[PasswordUnknown],
         Some(Saved),
-        &[],
+        &["fail the queue: password needed"],
     ),
     row(
         ConnectionLost,
