@@ -71,6 +71,9 @@ pub const STREAM_DRAIN_MAX: Duration = Duration::from_secs(10);
 pub const KILL_STEP: Duration = Duration::from_secs(2);
 /// Time for the whole of ending a command: three steps and a round trip.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(12);
+/// Time until `ssh_disconnect` is answered while commands are still being ended: the answer comes within 3 s, and the
+/// ending continues.
+pub const DISCONNECT_ANSWER_TIME: Duration = Duration::from_millis(2500);
 /// Time to get the channel on which commands are ended: where the server's bound is known, a channel is reserved.
 pub const CONTROL_CHANNEL_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -29,6 +29,8 @@ pub struct ConnectReport {
     pub host_key: HostKeyFact,
     /// The server's identification string.
     pub server_version: String,
+    /// Jobs that `ssh_reconnect` told to end.
+    pub ended_jobs: Vec<String>,
     /// Duration of the connect.
     pub connect_time: Duration,
     /// Notes for the user: options left out, a store that cannot be written.
@@ -69,8 +71,12 @@ pub struct SessionStatus {
 pub struct JobStatus {
     /// `<session>-<n>`.
     pub job: String,
+    /// `exec`, `shell`, `upload` or `download`.
+    pub kind: &'static str,
+    /// The job waits for a channel or for its turn.
+    pub is_waiting: bool,
     /// The command as given.
     pub command: String,
-    /// How long the job has been running.
+    /// How long the job has been running or waiting.
     pub running_for: Duration,
 }

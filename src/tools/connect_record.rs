@@ -33,6 +33,10 @@ pub(super) struct ConnectRecord {
     host_key: HostKeyRecord,
     server_version: String,
     connect_ms: u64,
+    /// Jobs that `ssh_reconnect` told to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub(super) ended_jobs: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Notes::is_empty")]
     #[schemars(skip)]
     notes: Notes,
@@ -56,6 +60,7 @@ impl From<ConnectReport> for ConnectRecord {
             },
             server_version: report.server_version,
             connect_ms: millis(report.connect_time),
+            ended_jobs: (!report.ended_jobs.is_empty()).then_some(report.ended_jobs),
             notes: Notes::new(&report.notes),
         }
     }
@@ -85,7 +90,11 @@ impl Record for ConnectRecord {
             self.host_key.source,
             self.server_version,
         );
-        visible_line(&text, LINE_MAX_CHARS)
+        let ended = match self.ended_jobs.as_deref() {
+            None | Some([]) => String::new(),
+            Some(jobs) => format!("; ended {}", jobs.join(", ")),
+        };
+        visible_line(&format!("{text}{ended}"), LINE_MAX_CHARS)
     }
 
     fn notes(&self) -> &Notes {

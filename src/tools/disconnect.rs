@@ -29,6 +29,7 @@ struct DisconnectRecord {
     session: String,
     forgotten: bool,
     ended_jobs: Vec<String>,
+    unconfirmed: Vec<String>,
     #[serde(skip_serializing_if = "Notes::is_empty")]
     #[schemars(skip)]
     notes: Notes,
@@ -43,9 +44,19 @@ impl Record for DisconnectRecord {
         };
         let jobs = match self.ended_jobs.len() {
             0 => String::new(),
+            _ if !self.unconfirmed.is_empty() => {
+                format!("; told {} to end", self.ended_jobs.join(", "))
+            }
             _ => format!("; ended {}", self.ended_jobs.join(", ")),
         };
-        format!("session {}: {kept}{jobs}", self.session)
+        let unconfirmed = match self.unconfirmed.len() {
+            0 => String::new(),
+            _ => format!(
+                "; the host has not confirmed the end of {}, which may still run there",
+                self.unconfirmed.join(", ")
+            ),
+        };
+        format!("session {}: {kept}{jobs}{unconfirmed}", self.session)
     }
 
     fn notes(&self) -> &Notes {
@@ -78,6 +89,7 @@ impl Tool for Disconnect {
             session: report.session.to_string(),
             forgotten: report.forgotten,
             ended_jobs: report.ended_jobs,
+            unconfirmed: report.unconfirmed,
             notes: Notes::new(&report.notes),
         })
     }

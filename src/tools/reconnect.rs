@@ -38,6 +38,8 @@ impl Tool for Reconnect {
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let session = parameters::session(parameters.session)?;
         let report = call.supervisor.reconnect(session).await?;
-        record::result(&ConnectRecord::from(report))
+        let mut record = ConnectRecord::from(report);
+        record.ended_jobs.get_or_insert_default();
+        record::result(&record)
     }
 }

@@ -19,6 +19,11 @@ use crate::text::visible_line;
 /// Characters of a row of the text.
 const ROW_MAX_CHARS: usize = 600;
 
+/// State of a job that waits for a channel or for its turn.
+const WAITING: &str = "waiting";
+/// State of a job that runs.
+const RUNNING: &str = "running";
+
 /// The tool.
 pub(super) struct Sessions;
 
@@ -31,7 +36,9 @@ pub(super) struct Parameters {}
 #[serde(rename_all = "camelCase")]
 struct JobRecord {
     job: String,
+    kind: &'static str,
     command: String,
+    state: &'static str,
     running_for_ms: u64,
 }
 
@@ -148,6 +155,8 @@ fn session_record(status: SessionStatus, default: Option<&str>) -> SessionRecord
 fn job_record(job: JobStatus) -> JobRecord {
     JobRecord {
         job: job.job,
+        kind: job.kind,
+        state: if job.is_waiting { WAITING } else { RUNNING },
         command: visible_line(&job.command, job.command.chars().count() * 10),
         running_for_ms: millis(job.running_for),
     }
@@ -185,8 +194,10 @@ impl SessionRecord {
         }
         for job in &self.jobs {
             row.push_str(&format!(
-                "; job {} runs for {}: {}",
+                "; {} job {} is {} for {}: {}",
+                job.kind,
                 job.job,
+                job.state,
                 time(job.running_for_ms),
                 job.command
             ));

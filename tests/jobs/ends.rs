@@ -1,9 +1,11 @@
 //! How the end of a job is told, and for how long.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use testkit::eventually;
-use testkit::world::World;
+use testkit::world::{World, timed};
 
 #[tokio::test]
 async fn an_exit_status_is_told_as_often_as_asked() {
@@ -193,6 +195,53 @@ async fn the_call_that_ended_a_job_is_named() {
             assert_eq!(end.meta("endedBy"), by, "{status}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_disconnect_does_not_wait_for_a_host_that_does_not_answer() {
+    let world = World::start().await;
+    let job = world.job("exec sleep 1000", json!({})).await;
+    eventually("the command", || !world.processes("sleep 1000").is_empty()).await;
+    world.sshd.pause();
+    let (answer, took) = timed(world.call("ssh_disconnect", json!({}))).await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(answer.field("endedJobs"), &json!([job]));
+    assert_eq!(answer.field("unconfirmed"), &json!([job]));
+    assert!(
+        answer
+            .status()
+            .contains(&format!("end of {job}, which may still run")),
+        "{}",
+        answer.status()
+    );
+    world.sshd.resume();
+    // The ending continues in the background and has an end itself.
+    let end = world.ended(&job).await;
+    assert_eq!(end.meta("endedBy"), "disconnect", "{}", end.status());
+    let answer = world
+        .call("ssh_disconnect", json!({"session": "web"}))
+        .await;
+    assert_eq!(answer.field("unconfirmed"), &json!([]));
+}
+
+#[tokio::test]
+async fn a_reconnect_lists_the_jobs_that_it_ended() {
+    let world = World::start().await;
+    let job = world.job("exec sleep 1000", json!({})).await;
+    let answer = world.call("ssh_reconnect", json!({})).await;
+    assert_eq!(
+        answer.field("endedJobs"),
+        &json!([job]),
+        "{}",
+        answer.status()
+    );
+    assert!(
+        answer.status().contains(&format!("; ended {job}")),
+        "{}",
+        answer.status()
+    );
+    let answer = world.call("ssh_reconnect", json!({})).await;
+    assert_eq!(answer.field("endedJobs"), &json!([]), "{}", answer.status());
 }
 
 #[tokio::test]

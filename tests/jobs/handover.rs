@@ -40,6 +40,10 @@ async fn a_command_over_its_wait_becomes_a_job() {
     assert_eq!(jobs[0]["job"], job);
     assert_eq!(jobs[0]["command"], TWO_LINES);
     // The wait counts from the call, this from the start of the command.
+    assert_eq!(
+        (&jobs[0]["kind"], &jobs[0]["state"]),
+        (&json!("exec"), &json!("running"))
+    );
     assert!(jobs[0]["runningForMs"].as_u64() >= Some(400), "{jobs:?}");
 
     // The job continues, and only new output comes.
@@ -50,6 +54,30 @@ async fn a_command_over_its_wait_becomes_a_job() {
     assert_eq!(end.meta("fate"), "completed");
     assert_eq!(end.text(), "second line\n");
     assert!(world.jobs("web").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_a_channel_is_called_waiting() {
+    let world = World::start().await;
+    world.sshd.pause();
+    for _ in 0..6 {
+        world.job("exec sleep 1000", json!({})).await;
+    }
+    let jobs = world.jobs("web").await;
+    assert_eq!(jobs.len(), 6, "{jobs:?}");
+    // Channels that were open before the host froze carry some of them.
+    assert_eq!(jobs[5]["state"], "waiting", "{jobs:?}");
+    let list = world.call("ssh_sessions", json!({})).await;
+    let text = list.status();
+    assert!(text.contains("exec job web-6 is waiting for "), "{text}");
+    world.sshd.resume();
+    poll("all to run", async || {
+        let jobs = world.jobs("web").await;
+        jobs.iter()
+            .all(|job| job["state"] == "running")
+            .then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

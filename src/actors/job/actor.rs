@@ -172,10 +172,19 @@ impl<W: JobWork> Drop for JobState<W> {
     /// An actor that is killed with its session leaves an ended record, so that nobody waits for that end in vain.
     fn drop(&mut self) {
         if self.record.ended().is_none() {
-            let crashed = self.record.crashed();
-            self.record
-                .mark_ended(Ended::without_outcome(crashed.clone(), &self.record));
-            self.count_end(Err(&crashed));
+            let error = match self.record.told_to_end_by() {
+                Some(_) => SessionError::Ended {
+                    name: self.record.session.clone(),
+                    fate: self.record.fate_if_dropped(),
+                },
+                None => self.record.crashed(),
+            };
+            let ended = Ended::without_outcome(error.clone(), &self.record);
+            self.record.mark_ended(ended);
+            self.count_end(Err(&error));
+            if let Some(caller) = self.call.reply.take() {
+                let _ = caller.send(Err(error));
+            }
         }
     }
 }

@@ -25,6 +25,15 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// The kind as `ssh_sessions` names it: the tool that started the job, without `ssh_`.
+    pub(in crate::actors) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Command { .. } => "exec",
+            Self::ShellCommand { .. } => "shell",
+            Self::Transfer(transfer) => transfer.direction.as_str(),
+        }
+    }
+
     /// The directory of a command: as given, or the shell's own after the command.
     pub(super) fn cwd(&self) -> Option<String> {
         match self {

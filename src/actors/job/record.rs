@@ -171,11 +171,16 @@ impl JobRecord {
     pub(crate) fn crashed(&self) -> SessionError {
         SessionError::Crashed {
             name: self.session.clone(),
-            fate: if self.is_sent() {
-                Fate::Unknown
-            } else {
-                Fate::NotSent
-            },
+            fate: self.fate_if_dropped(),
+        }
+    }
+
+    /// The fate of a job whose actor is gone before the end.
+    pub(super) fn fate_if_dropped(&self) -> Fate {
+        if self.is_sent() {
+            Fate::Unknown
+        } else {
+            Fate::NotSent
         }
     }
 
@@ -229,6 +234,22 @@ impl JobRecord {
     /// Time from the start until now; before the start, the time of waiting for a channel.
     pub fn running_for(&self) -> Duration {
         lock(&self.started).elapsed()
+    }
+
+    /// Whether the job has ended and nothing of it may still run on the host.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended().is_some_and(|ended| match &ended.outcome {
+            Ok(outcome) => outcome.fate() == Fate::Completed,
+            Err(error) => error.fate() == Fate::NotSent,
+        })
+    }
+
+    /// Whether the job waits for a channel or for its turn in the shell.
+    pub fn is_waiting(&self) -> bool {
+        match &self.kind {
+            JobKind::Transfer(transfer) => !transfer.progress.has_begun(),
+            JobKind::Command { .. } | JobKind::ShellCommand { .. } => !self.is_sent(),
+        }
     }
 
     /// The end, once there is one.

@@ -94,12 +94,14 @@ impl SessionState {
         }
     }
 
-    fn answer(&self, callers: Vec<ConnectReply>, answer: &Answer<SessionPorts>) {
+    fn answer(&mut self, callers: Vec<ConnectReply>, answer: &Answer<SessionPorts>) {
+        let ended_jobs = std::mem::take(&mut self.ended_by_reconnect);
         for caller in callers {
             let answer = match answer {
-                Answer::Up { link, reused, took } => {
-                    Ok(report(self.connection.name(), link, *reused, *took))
-                }
+                Answer::Up { link, reused, took } => Ok(ConnectReport {
+                    ended_jobs: ended_jobs.clone(),
+                    ..report(self.connection.name(), link, *reused, *took)
+                }),
                 Answer::Refused(error) => Err(error.clone()),
             };
             // A caller that is gone needs no answer.
@@ -126,6 +128,7 @@ fn report(
         auth_kind: auth_kind(facts.auth),
         host_key: facts.host_key.clone(),
         server_version: facts.server_version.clone(),
+        ended_jobs: Vec::new(),
         connect_time,
         notes: facts.notes.clone(),
     }

@@ -8,9 +8,11 @@ use tokio::time::timeout;
 use super::connection_state::event::Goodbye;
 use super::jobs::stop_all;
 use super::live_link::LiveLink;
+use super::message::EndedJobs;
 use super::session_state::{SessionPorts, SessionState};
 use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::message::JobMessage;
+use crate::actors::job::record::JobRecord;
 use crate::limits;
 use crate::ssh::ending::process_group;
 
@@ -23,17 +25,20 @@ impl SessionState {
             Goodbye::ShutDown(_) => EndedBy::Shutdown,
         };
         self.work.note_stop(by);
-        let (names, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
+        let (records, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
         match goodbye {
             Goodbye::Reconnect => {
                 self.work.shell.end_by(by);
+                self.ended_by_reconnect = names(&records);
                 tokio::spawn(stop_and_close(jobs, link));
             }
             Goodbye::Disconnect(reply) => {
                 self.work.shell.end_by(by);
                 tokio::spawn(async move {
-                    stop_and_close(jobs, link).await;
-                    let _ = reply.send(names);
+                    // A host that does not answer holds up the ending, which continues, but not the caller.
+                    let ending = tokio::spawn(stop_and_close(jobs, link));
+                    let _ = timeout(limits::DISCONNECT_ANSWER_TIME, ending).await;
+                    let _ = reply.send(ended_jobs(&records));
                 });
             }
             Goodbye::ShutDown(reply) => {
@@ -46,6 +51,18 @@ impl SessionState {
                 });
             }
         }
+    }
+}
+
+fn names(records: &[Arc<JobRecord>]) -> Vec<String> {
+    records.iter().map(|record| record.name.clone()).collect()
+}
+
+fn ended_jobs(records: &[Arc<JobRecord>]) -> EndedJobs {
+    let unconfirmed = records.iter().filter(|record| !record.is_over());
+    EndedJobs {
+        names: names(records),
+        unconfirmed: unconfirmed.map(|record| record.name.clone()).collect(),
     }
 }
 

@@ -130,11 +130,11 @@ impl Work {
         }
     }
 
-    /// The running jobs by name.
-    pub(super) fn jobs_to_stop(&self) -> Vec<(String, ActorRef<JobMessage>)> {
+    /// The running jobs.
+    pub(super) fn jobs_to_stop(&self) -> Vec<(Arc<JobRecord>, ActorRef<JobMessage>)> {
         let running = self.running.values();
         running
-            .map(|entry| (entry.record.name.clone(), entry.actor.clone()))
+            .map(|entry| (Arc::clone(&entry.record), entry.actor.clone()))
             .collect()
     }
 
@@ -158,6 +158,8 @@ impl Work {
                     .chars()
                     .take(limits::JOB_COMMAND_SHOWN_CHARS)
                     .collect(),
+                kind: record.kind.as_str(),
+                is_waiting: record.is_waiting(),
                 running_for: record.running_for(),
             })
             .collect()

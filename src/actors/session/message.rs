@@ -19,6 +19,15 @@ use crate::ssh::error::SshError;
 /// Answer to `ssh_connect` and `ssh_reconnect`.
 pub(crate) type ConnectReply = Reply<ConnectReport>;
 
+/// The jobs that a session told to end.
+#[derive(Debug, Default)]
+pub(crate) struct EndedJobs {
+    /// All of them by name.
+    pub(crate) names: Vec<String>,
+    /// Those among them that may still run on the host: their end is not confirmed.
+    pub(crate) unconfirmed: Vec<String>,
+}
+
 /// Requests are imperative and end in a reply port; events are past tense and have none.
 pub(crate) enum SessionMessage {
     /// Connect to this target, or confirm the connection.
@@ -46,8 +55,8 @@ pub(crate) enum SessionMessage {
     },
     /// End the jobs and the link; the session stays saved.
     Disconnect {
-        /// Answered with the names of the jobs that were ended.
-        reply: RpcReplyPort<Vec<String>>,
+        /// Answered with the jobs that were told to end.
+        reply: RpcReplyPort<EndedJobs>,
     },
     /// Signal all running commands on the host and hang up, because the process ends.
     Shutdown {

@@ -10,7 +10,7 @@ use super::connection_state::ConnectionMachine;
 use super::connection_state::change::ChangeSubscribers;
 use super::connection_state::event::{Event, Ports};
 use super::live_link::LiveLink;
-use super::message::{ConnectReply, SessionMessage};
+use super::message::{ConnectReply, EndedJobs, SessionMessage};
 use super::queue::Admitted;
 use super::queued::Call;
 use super::work::Work;
@@ -45,7 +45,7 @@ impl Ports for SessionPorts {
     type Link = Arc<LiveLink>;
     type Dial = AbortHandle;
     type Caller = ConnectReply;
-    type DisconnectReply = RpcReplyPort<Vec<String>>;
+    type DisconnectReply = RpcReplyPort<EndedJobs>;
     type ShutDownReply = RpcReplyPort<()>;
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct SessionState {
     pub(super) dialer: Dialer,
     pub(super) connection: ConnectionMachine<SessionPorts>,
     pub(super) work: Work,
+    /// Jobs that `ssh_reconnect` told to end, for its answer.
+    pub(super) ended_by_reconnect: Vec<String>,
     pub(super) subscribers: ChangeSubscribers,
     pub(super) supervisor: ActorRef<SupervisorMessage>,
 }
@@ -75,6 +77,7 @@ impl SessionState {
             dialer: arguments.dialer,
             connection,
             work,
+            ended_by_reconnect: Vec::new(),
             subscribers: arguments.subscribers,
             supervisor: arguments.supervisor,
         }

@@ -16,7 +16,7 @@ use crate::actors::client::{Caller, Client};
 use crate::actors::error::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::rpc::{call, call_within};
-use crate::actors::session::message::{JobNotFound, SessionMessage};
+use crate::actors::session::message::{EndedJobs, JobNotFound, SessionMessage};
 use crate::error::Fate;
 use crate::limits;
 use crate::ssh::dial::Dialer;
@@ -41,8 +41,10 @@ pub struct DisconnectReport {
     pub session: SessionName,
     /// The saved configuration was removed too.
     pub forgotten: bool,
-    /// Jobs that were running.
+    /// Jobs that were told to end.
     pub ended_jobs: Vec<String>,
+    /// Those among them that may still run on the host.
+    pub unconfirmed: Vec<String>,
     /// Parts that failed.
     pub notes: Vec<String>,
 }
@@ -116,11 +118,11 @@ impl SupervisorHandle {
         forget: bool,
     ) -> Result<DisconnectReport, SessionError> {
         let name = self.name_or_default(name).await?;
-        let mut ended_jobs = Vec::new();
+        let mut ended = EndedJobs::default();
         match self.find_session(&name).await? {
             Some(Found::Actor(actor)) => {
                 let answer = call(&actor, |reply| SessionMessage::Disconnect { reply }).await;
-                ended_jobs = answer.unwrap_or_default();
+                ended = answer.unwrap_or_default();
             }
             // A parked session that is started anew is in the state `saved`.
             Some(Found::Parked(spec)) => drop(self.start_session(&name, &spec, true).await?),
@@ -148,7 +150,8 @@ impl SupervisorHandle {
         Ok(DisconnectReport {
             session: name,
             forgotten: forget && notes.is_empty(),
-            ended_jobs,
+            ended_jobs: ended.names,
+            unconfirmed: ended.unconfirmed,
             notes,
         })
     }

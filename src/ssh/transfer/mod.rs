@@ -72,6 +72,7 @@ pub(crate) async fn perform(
         unstarted: matches!(error, TransferError::Lost(_)),
         ..TransferFailure::from(error)
     })?;
+    progress.begin();
     let over = CancellationToken::new();
     let context = Context {
         spec,

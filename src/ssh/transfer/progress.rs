@@ -1,6 +1,6 @@
 //! Counters of a transfer, shared with its observers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::metrics::{self, Direction};
 
@@ -13,6 +13,7 @@ pub struct Progress {
     files: AtomicU64,
     directories: AtomicU64,
     skipped: AtomicU64,
+    begun: AtomicBool,
 }
 
 impl Progress {
@@ -25,7 +26,17 @@ impl Progress {
             files: AtomicU64::new(0),
             directories: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the transfer has a channel; until then the transfer waits.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
     }
 
     /// Bytes at the target, including those of an earlier call.
