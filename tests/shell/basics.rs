@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{assert_ran, assert_says, shell, shell_with};
+use crate::support::{assert_ran, assert_says, shell, shell_with, stream};
 use testkit::world::World;
 
 #[tokio::test]
@@ -39,4 +39,33 @@ async fn statuses_and_streams_are_those_of_the_command() {
     answer.assert_error("invalidParameter", &["command is empty"]);
     let answer = shell_with(&world, "a\0b", json!({})).await;
     answer.assert_error("invalidParameter", &["NUL"]);
+}
+
+#[tokio::test]
+async fn lines_are_counted_from_the_command_s_own_first_line() {
+    let world = World::start().await;
+    let script = "echo $LINENO\n\ncat <<X\n$LINENO\nX\nno_such_command_x\necho $LINENO";
+    for _ in 0..2 {
+        let answer = shell(&world, script).await;
+        assert_eq!(stream(&answer, "stdout"), "1\n3\n7\n");
+        let error = "bash: line 6: no_such_command_x: command not found\n";
+        assert_eq!(stream(&answer, "stderr"), error);
+    }
+    shell(&world, "\nf() {\n  echo $LINENO\n}").await;
+    let answer = shell(
+        &world,
+        "f; echo $LINENO; set -eu -x; shopt -s expand_aliases",
+    )
+    .await;
+    assert_eq!(stream(&answer, "stdout"), "3\n1\n");
+    let answer = shell(&world, "set +x\necho $LINENO").await;
+    assert_eq!(stream(&answer, "stdout"), "2\n");
+    let answer = shell(&world, "set +eu\nif").await;
+    let said = stream(&answer, "stderr");
+    assert!(said.contains("line 3: syntax error"), "{said}");
+    // A number that cannot be set does not disturb the next command.
+    let answer = shell(&world, "readonly LINENO").await;
+    assert_ran(&answer, 0, "", "");
+    let answer = shell(&world, "echo on").await;
+    assert_ran(&answer, 0, "on\n", "");
 }

@@ -124,11 +124,17 @@ fn is_broken(stderr: &str) -> bool {
         .any(|words| stderr.contains(words))
 }
 
-/// Without the places that bash names in its complaints: a shell that goes on counts its lines from its start.
-fn without_places(stderr: &str) -> String {
+/// Complaints of bash without the source that bash names (`-c` or `eval`), and without line numbers if the script
+/// could not be read: an unfinished script ends one line later here.
+fn without_sources(stderr: &str) -> String {
+    let is_broken = is_broken(stderr);
     let complaint = |line: &'_ str| -> Option<String> {
         let (_, place) = line.strip_prefix("bash: ")?.split_once("line ")?;
-        Some(format!("bash: {}", place.split_once(": ")?.1))
+        let (number, text) = place.split_once(": ")?;
+        Some(match is_broken {
+            true => format!("bash: {text}"),
+            false => format!("bash: line {number}: {text}"),
+        })
     };
     let lines = stderr.lines();
     lines
@@ -158,9 +164,9 @@ async fn any_command_does_what_it_does_in_a_bash_of_its_own() {
         let mut ours = (
             answer.meta("exitCode").clone(),
             stream(&answer, "stdout"),
-            without_places(&stream(&answer, "stderr")),
+            without_sources(&stream(&answer, "stderr")),
         );
-        let mut alone = (json!(status), stdout, without_places(&stderr));
+        let mut alone = (json!(status), stdout, without_sources(&stderr));
         // Here-documents in substitutions do not always reach bash's parser alike. How such an error ends a `bash -c`
         // differs; here the error ends one command.
         if is_broken(&alone.2) && ours.0 != 0 && alone.0 != 0 {

@@ -15,6 +15,13 @@ static HELLO: LazyLock<String> =
 static BASH_INIT: LazyLock<String> = LazyLock::new(|| script::lines(include_str!("bash.sh")));
 static POSIX_INIT: LazyLock<String> = LazyLock::new(|| script::lines(include_str!("posix.sh")));
 
+/// Makes bash count the lines of the next command from 1, for `$LINENO` and for error messages.
+///
+/// bash numbers a command when reading the command, so the number must be set on an earlier line. After most kinds of
+/// commands bash restores the old number; a redirection of an arithmetic command is expanded before bash saves that
+/// number. The redirection itself has no effect.
+const LINES_FROM_ONE: &str = "((1))>&$((LINENO=0))\n";
+
 /// Variables that belong to a connection or to the shell's own running, and are not restored.
 const NOT_RESTORED: [&str; 10] = [
     "PWD",
@@ -52,7 +59,7 @@ impl Dialect {
         let skip = if state { "" } else { " x" };
         let (before, after) = match self {
             Self::Bash => (
-                "__mcp_r=1;\\builtin eval ".to_owned(),
+                format!("{LINES_FROM_ONE}__mcp_r=1;\\builtin eval "),
                 format!(" </dev/null >&98 2>&99 98>&- 99>&-;\\__mcp_sh \"$?\" {token}{skip}\n)\n"),
             ),
             Self::Sh => (
@@ -159,12 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_one_line_of_the_shell_and_a_line_to_die_of() {
+    fn a_frame_is_a_line_number_a_line_of_the_shell_and_a_line_to_die_of() {
         let frame = Dialect::Bash.frame(b"echo 'x", "T0", false);
         let text = String::from_utf8(frame).unwrap();
         assert_eq!(
             text,
-            "__mcp_r=1;\\builtin eval ' echo '\\''x\n' </dev/null >&98 2>&99 98>&- 99>&-;\\__mcp_sh \"$?\" T0 x\n)\n"
+            "((1))>&$((LINENO=0))\n__mcp_r=1;\\builtin eval ' echo '\\''x\n' </dev/null >&98 2>&99 98>&- 99>&-;\\__mcp_sh \"$?\" T0 x\n)\n"
         );
     }
 

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!   to the shell                               from the shell
-//!   eval ' command                             stdout: output, TOKEN e status cwd NUL, state, TOKEN z
-//!   ' </dev/null >&98 2>&99 …; __mcp_sh …      stderr: output, TOKEN e
+//!   ((1))>&$((LINENO=0))                       stdout: output, TOKEN e status cwd NUL, state, TOKEN z
+//!   eval ' command                             stderr: output, TOKEN e
+//!   ' </dev/null >&98 2>&99 …; __mcp_sh …
 //!   )
 //! ```
+//!
+//! The first line makes bash count lines from the command's own first line; other shells have no such line.
 //!
 //! The shell itself has `/dev/null` as stdout and stderr and its commands on stdin; the real streams are kept on
 //! two descriptors, which a command does not have. So output of the shell itself (traces and traps of the frame) goes
