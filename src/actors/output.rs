@@ -1,6 +1,6 @@
 //! The output of a command, shared between the task that reads from the channel and the calls that show the output.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -8,19 +8,30 @@ use tokio::time::Instant;
 use crate::output::{Output, OutputLimits, Stream};
 
 /// The output of a command that may not have started yet.
-#[derive(Debug, Clone, Default)]
-pub struct OutputWatch(Arc<OnceLock<SharedOutput>>);
+#[derive(Debug, Clone)]
+pub struct OutputWatch(watch::Sender<Option<SharedOutput>>);
+
+impl Default for OutputWatch {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
 
 impl OutputWatch {
     /// The output, once there is a command.
-    pub fn get(&self) -> Option<&SharedOutput> {
-        self.0.get()
+    pub fn get(&self) -> Option<SharedOutput> {
+        self.0.borrow().clone()
+    }
+
+    /// Wakes the receiver when there is a command.
+    pub fn subscribe(&self) -> watch::Receiver<Option<SharedOutput>> {
+        self.0.subscribe()
     }
 
     /// Makes an output watchable.
     pub fn set(&self, output: SharedOutput) {
-        // A command that went back to the queue keeps the output of its first job, which stays empty.
-        let _ = self.0.set(output);
+        // A command that went back to the queue has the output of its latest job.
+        self.0.send_replace(Some(output));
     }
 }
 

@@ -52,6 +52,8 @@ pub struct ExecRequest {
     pub cancel: CancellationToken,
     /// Where the output can be watched while the command runs.
     pub watch: OutputWatch,
+    /// Fires when the caller has seen enough: the command becomes a job before the wait is over.
+    pub hand_over: CancellationToken,
 }
 
 /// A call of `ssh_upload` or `ssh_download`.

@@ -1,15 +1,12 @@
 //! `ssh_download`: copies files from the host.
 
-use std::sync::Arc;
-
-use rmcp::model::{CallToolResult, JsonObject};
+use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ToolError;
-use super::schema;
 use super::tool::{Call, Hints, Tool};
-use super::transfer::{self, Options, TransferRecord, VerifyBy};
+use super::transfer::{self, Options, VerifyBy};
 use crate::ssh::transfer::Direction;
 
 /// The tool.
@@ -43,10 +40,6 @@ impl Tool for Download {
         destructive: true,
         idempotent: true,
     };
-
-    fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<TransferRecord>())
-    }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let Parameters {

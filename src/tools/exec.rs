@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ToolError;
 use super::tool::{Call, Hints, Tool};
+use super::until::Condition;
 use super::{command_result, parameters, progress};
 use crate::actors::output::OutputWatch;
 use crate::actors::request::ExecRequest;
@@ -33,6 +34,8 @@ pub(super) struct Parameters {
     interactive: Option<bool>,
     /// Run on a terminal; implies interactive
     pty: Option<bool>,
+    /// Return when a line matches this regular expression
+    until: Option<String>,
     /// How long to wait, at most 50000
     wait_ms: Option<u64>,
     /// Kill it after this time
@@ -55,11 +58,14 @@ impl Tool for Exec {
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let session = parameters::session(parameters.session.clone())?;
         let max_output = parameters::max_output(parameters.max_output_bytes)?;
-        let (request, output) = request(parameters, call.context.ct.clone(), max_output)?;
-        let _progress = progress::report_output(&call.context, output);
-        let report = call.supervisor.exec(session, request).await;
-        let report = report.map_err(ToolError::of_command)?;
-        let shown = command_result::head_and_tail(&report, max_output);
+        let until = parameters::until(parameters.until.as_deref())?;
+        let request = request(parameters, call.context.ct.clone(), max_output)?;
+        let _progress = progress::report_output(&call.context, request.watch.clone());
+        let condition = Condition::new(until, &request);
+        let running = call.supervisor.exec(session, request);
+        let (report, until) = condition.answer(running).await?;
+        let mut shown = command_result::head_and_tail(&report, max_output);
+        shown.until = until;
         Ok(command_result::render(&report, &shown))
     }
 }
@@ -68,7 +74,7 @@ fn request(
     parameters: Parameters,
     cancel: CancellationToken,
     shown_bytes: usize,
-) -> Result<(ExecRequest, OutputWatch), ToolError> {
+) -> Result<ExecRequest, ToolError> {
     if let Some(stdin) = &parameters.stdin
         && stdin.len() > limits::STDIN_MAX_BYTES
     {
@@ -78,8 +84,7 @@ fn request(
             limits::STDIN_MAX_BYTES
         )));
     }
-    let output = OutputWatch::default();
-    let request = ExecRequest {
+    Ok(ExecRequest {
         command: parameters.command,
         cwd: parameters.cwd.filter(|cwd| !cwd.is_empty()),
         env: parameters.env.unwrap_or_default(),
@@ -90,7 +95,7 @@ fn request(
         timeout: parameters::positive("timeoutMs", parameters.timeout_ms, limits::TIMEOUT_MAX)?,
         shown_bytes,
         cancel,
-        watch: output.clone(),
-    };
-    Ok((request, output))
+        watch: OutputWatch::default(),
+        hand_over: CancellationToken::new(),
+    })
 }

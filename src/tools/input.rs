@@ -1,16 +1,13 @@
 //! `ssh_input`: writes to a job's stdin, ends the stdin, or signals the job.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use rmcp::model::{CallToolResult, JsonObject};
+use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ToolError;
 use super::record::{self, Record};
-use super::schema;
 use super::tool::{Call, Hints, Tool};
 use crate::actors::job::record::JobRecord;
 use crate::error::ErrorCode;
@@ -109,10 +106,6 @@ impl Tool for Input {
         destructive: true,
         idempotent: false,
     };
-
-    fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<InputRecord>())
-    }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let close = parameters.close_input.unwrap_or(false);

@@ -18,6 +18,7 @@ mod download;
 mod error;
 mod exec;
 mod input;
+mod line_watch;
 mod output;
 mod parameters;
 mod progress;
@@ -31,6 +32,7 @@ mod set_default;
 mod shell;
 mod tool;
 mod transfer;
+mod until;
 mod upload;
 
 pub use catalog::Catalog;

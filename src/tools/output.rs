@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::command_result::{self, Paging, Shown};
 use super::error::ToolError;
+use super::line_watch::LineWatch;
 use super::render::{self, Block, PageView};
 use super::tool::{Call, Hints, Tool};
+use super::until::Until;
 use super::{parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
@@ -29,8 +31,10 @@ pub(super) struct Output;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     job: String,
-    /// Wait for the end or a full page; default 0, at most 50000
+    /// Wait for the end, or with grep for a match; default 0, at most 50000
     wait_ms: Option<u64>,
+    /// Return when an unread line matches this
+    until: Option<String>,
     /// Default both. screen: the terminal of a pty job
     stream: Option<Selection>,
     /// Start here, negative: from the end; default: the unread part
@@ -65,7 +69,7 @@ impl Tool for Output {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_output";
     const TITLE: &'static str = "Read a job";
-    const DESCRIPTION: &'static str = "Read a job's output and its end: the unread part, or pages by offsetBytes. With waitMs, wait for the end.";
+    const DESCRIPTION: &'static str = "Read a job's output and its end: the unread part, or pages by offsetBytes. With waitMs, wait for the end and show the unread part's tail.";
     const HINTS: Hints = Hints {
         read_only: true,
         destructive: false,
@@ -76,7 +80,11 @@ impl Tool for Output {
         let wait = parameters::duration("waitMs", parameters.wait_ms, limits::WAIT_MAX)?
             .unwrap_or_default();
         let max = parameters::max_output(parameters.max_output_bytes)?;
-        let pattern = parameters.grep.as_deref().map(pattern).transpose()?;
+        let until = parameters::until(parameters.until.as_deref())?;
+        let grep = parameters.grep.as_deref();
+        let pattern = grep
+            .map(|text| parameters::pattern("grep", text))
+            .transpose()?;
         let record = call.supervisor.job(&parameters.job).await?;
         if let Some(transfer) = record.transfer() {
             return transfer::wait_and_render(&call, &record, transfer, wait).await;
@@ -97,15 +105,19 @@ impl Tool for Output {
             stream,
             offset: parameters.offset_bytes,
             max,
+            waits: !wait.is_zero(),
         };
-        reader.wait(Instant::now() + wait, &call.context.ct).await;
+        let condition = until.as_ref().or(pattern.as_ref());
+        let matched = reader
+            .wait(Instant::now() + wait, &call.context.ct, condition)
+            .await;
         if call.context.ct.is_cancelled() {
             // The client gets no answer, so nothing counts as read.
             return Err(ToolError::cancelled());
         }
         // The outcome is read before the output: output that arrives in between stays unread, and is not lost.
         let report = record.report().map_err(ToolError::of_command)?;
-        let shown = match (selection, pattern) {
+        let mut shown = match (selection, pattern) {
             (Selection::Screen, _) => reader.blocking(Reader::screen).await?,
             (_, Some(pattern)) => {
                 reader
@@ -114,6 +126,7 @@ impl Tool for Output {
             }
             (_, None) => reader.blocking(Reader::page).await?,
         };
+        shown.until = until.map(|_| Until { matched });
         if record.is_discarded() {
             let dropped = SessionError::NoSuchJob {
                 name: record.name.clone(),
@@ -125,14 +138,6 @@ impl Tool for Output {
     }
 }
 
-fn pattern(text: &str) -> Result<Regex, ToolError> {
-    // The automaton is bounded, because the pattern comes from a model.
-    let built = RegexBuilder::new(text)
-        .size_limit(limits::GREP_AUTOMATON_MAX_BYTES)
-        .build();
-    built.map_err(|error| ToolError::invalid(format!("grep: {error}")))
-}
-
 /// A selection of a job's output.
 #[derive(Clone)]
 struct Reader {
@@ -141,22 +146,52 @@ struct Reader {
     /// The requested offset; without an offset, reading starts at the mark of the unread part.
     offset: Option<i64>,
     max: usize,
+    /// The call waits: a page is the end of the unread part, and a search is about the unread part.
+    waits: bool,
 }
 
 impl Reader {
-    /// Waits until the job has ended, a page is full, or the time is over.
-    async fn wait(&self, deadline: Instant, cancelled: &CancellationToken) {
-        let mut arrived = self.record.output.subscribe();
-        let ended = self.record.wait_ended();
-        tokio::pin!(ended);
-        while !self.has_page() {
-            tokio::select! {
-                () = &mut ended => return,
-                () = cancelled.cancelled() => return,
-                () = sleep_until(deadline) => return,
-                // The sender lives as long as the record.
-                _ = arrived.changed() => {}
+    /// Waits until a line matches, the job has ended, the page that was asked for is full, or the time is over. Returns
+    /// the offset of the match.
+    async fn wait(
+        &self,
+        deadline: Instant,
+        cancelled: &CancellationToken,
+        condition: Option<&Regex>,
+    ) -> Option<u64> {
+        let output = &self.record.output;
+        let start = self.start(output.lock().len(self.stream));
+        let terminal = self.record.has_terminal();
+        let mut lines =
+            condition.map(|pattern| LineWatch::new(pattern, self.stream, start, terminal));
+        let matched = async {
+            match &mut lines {
+                Some(lines) => lines.wait(output).await,
+                None => std::future::pending().await,
             }
+        };
+        let matched = tokio::select! {
+            at = matched => Some(at),
+            () = self.page_is_full(), if condition.is_none() && self.offset.is_some() => None,
+            () = self.record.wait_ended() => None,
+            () = cancelled.cancelled() => None,
+            () = sleep_until(deadline) => None,
+        };
+        match condition {
+            // The last output may not have been examined.
+            Some(pattern) if matched.is_none() => {
+                let mut lines = LineWatch::new(pattern, self.stream, start, terminal);
+                lines.look(output).await
+            }
+            _ => matched,
+        }
+    }
+
+    async fn page_is_full(&self) {
+        let mut arrived = self.record.output.subscribe();
+        while !self.has_page() {
+            // The sender lives as long as the record.
+            let _ = arrived.changed().await;
         }
     }
 
@@ -192,8 +227,13 @@ impl Reader {
         let ended = self.record.ended().is_some();
         let output = self.record.output.lock();
         let start = self.start(output.len(self.stream));
+        let part = if self.waits && self.offset.is_none() {
+            render::tail
+        } else {
+            render::page
+        };
         let view = fitting(self.max, |max| {
-            render::page(
+            part(
                 &output,
                 self.stream,
                 start,
@@ -209,21 +249,26 @@ impl Reader {
             next_offset: view.next_offset,
             remaining: view.remaining,
             stream: self.stream,
+            skipped: view.skipped,
             explicit: self.offset.is_some(),
         };
         Shown {
             blocks: view.blocks,
             escaped: view.escaped,
-            omitted: 0,
+            omitted: view.skipped.map_or(0, |skipped| skipped.bytes),
             paging: Some(paging),
-            remark: None,
+            ..Shown::default()
         }
     }
 
-    /// Searches the whole output, or the part from the requested offset on.
+    /// Searches the whole output, the unread part if the call waits, or the part from the requested offset on.
     fn search(&self, pattern: &Regex) -> Shown {
         let length = self.record.output.lock().len(self.stream);
-        let start = self.offset.map_or(0, |_| self.start(length));
+        let start = if self.waits || self.offset.is_some() {
+            self.start(length)
+        } else {
+            0
+        };
         // The lock is released between pieces: the reader of the channel must not wait for a search.
         let read = |offset, bytes| self.record.output.lock().read(self.stream, offset, bytes);
         let found = render::find_matches(read, start, pattern, self.max);
@@ -237,9 +282,8 @@ impl Reader {
         Shown {
             blocks,
             escaped: found.escaped,
-            omitted: 0,
-            paging: None,
             remark: Some(remark),
+            ..Shown::default()
         }
     }
 

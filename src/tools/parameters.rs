@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use regex::bytes::{Regex, RegexBuilder};
+
 use super::error::ToolError;
 use crate::limits;
 use crate::store::SessionName;
@@ -47,6 +49,20 @@ pub(super) fn positive(
         )));
     }
     duration(parameter, millis, max)
+}
+
+/// Reads a regular expression.
+pub(super) fn pattern(parameter: &str, text: &str) -> Result<Regex, ToolError> {
+    // The automaton is bounded, because the pattern comes from a model.
+    let built = RegexBuilder::new(text)
+        .size_limit(limits::GREP_AUTOMATON_MAX_BYTES)
+        .build();
+    built.map_err(|error| ToolError::invalid(format!("{parameter}: {error}")))
+}
+
+/// `until`.
+pub(super) fn until(text: Option<&str>) -> Result<Option<Regex>, ToolError> {
+    text.map(|text| pattern("until", text)).transpose()
 }
 
 /// `waitMs`.

@@ -1,15 +1,13 @@
 //! `ssh_reconnect`: drops a connection and dials again.
 
-use std::sync::Arc;
-
-use rmcp::model::{CallToolResult, JsonObject};
+use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connect_record::ConnectRecord;
 use super::error::ToolError;
 use super::tool::{Call, Hints, Tool};
-use super::{parameters, record, schema};
+use super::{parameters, record};
 
 /// The tool.
 pub(super) struct Reconnect;
@@ -30,10 +28,6 @@ impl Tool for Reconnect {
         destructive: true,
         idempotent: false,
     };
-
-    fn output_schema() -> Option<Arc<JsonObject>> {
-        Some(schema::output::<ConnectRecord>())
-    }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let session = parameters::session(parameters.session)?;

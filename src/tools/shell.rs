@@ -3,9 +3,11 @@
 use rmcp::model::CallToolResult;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use super::error::ToolError;
 use super::tool::{Call, Hints, Tool};
+use super::until::Condition;
 use super::{command_result, parameters, progress};
 use crate::actors::output::OutputWatch;
 use crate::actors::request::ExecRequest;
@@ -20,6 +22,8 @@ pub(super) struct Shell;
 pub(super) struct Parameters {
     command: String,
     session: Option<String>,
+    /// As in ssh_exec
+    until: Option<String>,
     wait_ms: Option<u64>,
     /// Stop it after this time
     timeout_ms: Option<u64>,
@@ -40,7 +44,7 @@ impl Tool for Shell {
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
         let session = parameters::session(parameters.session)?;
         let shown_bytes = parameters::max_output(parameters.max_output_bytes)?;
-        let watch = OutputWatch::default();
+        let until = parameters::until(parameters.until.as_deref())?;
         let request = ExecRequest {
             command: parameters.command,
             cwd: None,
@@ -52,12 +56,15 @@ impl Tool for Shell {
             timeout: parameters::positive("timeoutMs", parameters.timeout_ms, limits::TIMEOUT_MAX)?,
             shown_bytes,
             cancel: call.context.ct.clone(),
-            watch: watch.clone(),
+            watch: OutputWatch::default(),
+            hand_over: CancellationToken::new(),
         };
-        let _progress = progress::report_output(&call.context, watch);
-        let report = call.supervisor.shell(session, request).await;
-        let report = report.map_err(ToolError::of_command)?;
-        let shown = command_result::head_and_tail(&report, shown_bytes);
+        let _progress = progress::report_output(&call.context, request.watch.clone());
+        let condition = Condition::new(until, &request);
+        let running = call.supervisor.shell(session, request);
+        let (report, until) = condition.answer(running).await?;
+        let mut shown = command_result::head_and_tail(&report, shown_bytes);
+        shown.until = until;
         Ok(command_result::render(&report, &shown))
     }
 }

@@ -41,8 +41,9 @@ pub(super) trait Tool: 'static {
     /// Effects of a call.
     const HINTS: Hints;
 
-    /// Schema of the record in `structuredContent`. Tools that return a command's output have none: clients hide the
-    /// text of a result that has structured content.
+    /// Schema of the record in `structuredContent`, where no other tool lists the same record: the list of tools is a part
+    /// of every conversation. Tools that return a command's output have none: clients hide the text of a result that has
+    /// structured content.
     fn output_schema() -> Option<Arc<JsonObject>> {
         None
     }

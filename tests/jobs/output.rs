@@ -117,8 +117,8 @@ async fn waiting_ends_with_the_job_a_page_or_the_time() {
         took >= Duration::from_millis(600) && took < long,
         "{took:?}"
     );
-    // A little output is no reason to answer; a page is.
-    let arguments = json!({"job": job, "waitMs": 50000, "maxOutputBytes": 8});
+    // With an offset, a full page is a reason to answer; a little output is not.
+    let arguments = json!({"job": job, "waitMs": 50000, "maxOutputBytes": 8, "offsetBytes": 0});
     let mut call = world.server.begin("ssh_output", arguments).await;
     world.input(&job, json!({"text": "o 123\n"})).await;
     arrived(&world, &job, 4).await;
@@ -141,7 +141,108 @@ async fn waiting_ends_with_the_job_a_page_or_the_time() {
     .await;
     assert!(took < long, "{took:?}");
     assert_eq!(end.meta("outcome"), "exited", "{}", end.status());
-    assert_eq!(end.text(), "9\n");
+    assert_eq!(end.text(), "123\n567\n9\n");
+}
+
+#[tokio::test]
+async fn waiting_for_a_chatty_job_shows_the_end_and_counts_what_stands_before() {
+    let world = World::start().await;
+    let command =
+        "sleep 0.3; for i in 1 2 3 4 5; do seq 1000; sleep 0.1; done; echo the end; exit 3";
+    let job = world.job(command, json!({})).await;
+    let arguments = json!({"waitMs": 50000, "maxOutputBytes": 50});
+    let end = world.output(&job, arguments).await;
+    assert_eq!(end.meta("exitCode"), 3, "{}", end.status());
+    assert!(
+        end.text().ends_with("999\n1000\nthe end\n"),
+        "{}",
+        end.text()
+    );
+    assert!(end.text().len() <= 50, "{}", end.text());
+    let total = end.number("stdoutBytes");
+    let before = total - end.text().len() as u64;
+    assert_eq!(end.number("omittedBytes"), before);
+    let call =
+        format!("{before} bytes before not shown: ssh_output(job: \"{job}\", offsetBytes: 0)");
+    assert!(end.status().contains(&call), "{}", end.status());
+    let all = world
+        .output(&job, json!({"offsetBytes": 0, "maxOutputBytes": 200_000}))
+        .await;
+    assert_eq!(all.text().len() as u64, total);
+    let next = world.output(&job, json!({})).await;
+    assert_eq!(next.text(), "", "the end was read");
+}
+
+#[tokio::test]
+async fn until_ends_the_wait_at_a_matching_line() {
+    let world = World::start().await;
+    let long = Duration::from_secs(20);
+    let command =
+        "echo starting; sleep 0.2; echo READY on 80; sleep 0.3; echo later; exec sleep 1000";
+    let arguments = json!({"command": command, "until": "^READY", "waitMs": 50000});
+    let (start, took) = timed(world.call("ssh_exec", arguments)).await;
+    assert!(took < long, "{took:?}");
+    assert_eq!(start.meta("outcome"), "running", "{}", start.status());
+    assert_eq!(start.meta("matched"), 9);
+    assert_eq!(start.text(), "starting\nREADY on 80\n");
+    assert!(
+        start.status().contains("until matched at byte 9"),
+        "{}",
+        start.status()
+    );
+    let job = start.meta("job").as_str().unwrap().to_owned();
+    // The line was shown, so that the next wait is for another.
+    let arguments = json!({"until": "READY|later", "waitMs": 50000});
+    let (next, took) = timed(world.output(&job, arguments)).await;
+    assert!(took < long, "{took:?}");
+    assert_eq!(
+        (next.text().as_str(), next.number("matched")),
+        ("later\n", 21)
+    );
+    let arguments = json!({"until": "never", "waitMs": 300});
+    let none = world.output(&job, arguments).await;
+    assert!(none.meta("matched").is_null());
+    assert!(
+        none.status().contains("until did not match"),
+        "{}",
+        none.status()
+    );
+    // A command that ends has its match too.
+    let arguments = json!({"command": "echo a; echo b", "until": "b"});
+    let ended = world.call("ssh_exec", arguments).await;
+    assert_eq!(ended.number("matched"), 2);
+    assert_eq!(ended.meta("outcome"), "exited", "{}", ended.status());
+    let arguments = json!({"command": "true", "until": "("});
+    let bad = world.call("ssh_exec", arguments).await;
+    bad.assert_error("invalidParameter", &["until"]);
+}
+
+#[tokio::test]
+async fn until_matches_a_prompt_and_works_in_the_shell() {
+    let world = World::start().await;
+    let long = Duration::from_secs(20);
+    let command = "echo one; printf 'mysql> '; sleep 1000";
+    for (tool, at) in [("ssh_exec", 4), ("ssh_shell", 4)] {
+        let arguments = json!({"command": command, "until": "mysql> $", "waitMs": 50000});
+        let (prompt, took) = timed(world.call(tool, arguments)).await;
+        assert!(took < long, "{took:?}");
+        assert_eq!(prompt.number("matched"), at, "{}", prompt.status());
+        assert_eq!(prompt.meta("outcome"), "running");
+        let job = prompt.meta("job").as_str().unwrap().to_owned();
+        world.input(&job, json!({"signal": "KILL"})).await;
+    }
+}
+
+#[tokio::test]
+async fn a_grep_that_waits_ends_with_a_match_whatever_else_is_printed() {
+    let world = World::start().await;
+    let command = "sleep 0.3; seq 20000; sleep 0.3; echo ERROR here; exec sleep 1000";
+    let job = world.job(command, json!({})).await;
+    let arguments = json!({"grep": "ERROR", "waitMs": 50000, "maxOutputBytes": 100});
+    let (found, took) = timed(world.output(&job, arguments)).await;
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(found.text(), "20001:ERROR here\n", "{}", found.status());
+    assert_eq!(found.meta("outcome"), "running");
 }
 
 #[tokio::test]

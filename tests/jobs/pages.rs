@@ -36,7 +36,7 @@ fn assert_same(got: &str, wanted: &str) {
 async fn read_marked(world: &World, job: &str, sizes: &[u64]) -> String {
     let mut all = String::new();
     for size in sizes.iter().cycle() {
-        let arguments = json!({"maxOutputBytes": size, "waitMs": 10000});
+        let arguments = json!({"maxOutputBytes": size});
         let page = world.output(job, arguments).await;
         let text = page.text();
         assert!(

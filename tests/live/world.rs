@@ -231,6 +231,7 @@ pub(crate) fn command(line: &str) -> ExecRequest {
         interactive: false,
         pty: false,
         watch: OutputWatch::default(),
+        hand_over: Default::default(),
     }
 }
 

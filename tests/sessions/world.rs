@@ -265,6 +265,7 @@ pub(crate) fn command(line: &str) -> ExecRequest {
         shown_bytes: limits::OUTPUT_DEFAULT_BYTES,
         cancel: CancellationToken::new(),
         watch: OutputWatch::default(),
+        hand_over: Default::default(),
     }
 }
 

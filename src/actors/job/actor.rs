@@ -98,6 +98,7 @@ where
         let deadlines = Deadlines {
             cancel: call.cancel.clone(),
             wait_until: call.turn,
+            hand_over: call.work.hand_over(),
             timeout: call.work.timeout(),
         };
         deadlines.report_to(myself.clone(), ended.clone());

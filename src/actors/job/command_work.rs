@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::command::{CommandWork, RunIn};
 use super::command_task::{self, CommandEnd, Route};
 use super::kind::JobKind;
@@ -31,6 +33,10 @@ impl JobWork for CommandWork {
 
     fn timeout(&self) -> Option<Duration> {
         self.request.timeout
+    }
+
+    fn hand_over(&self) -> Option<CancellationToken> {
+        Some(self.request.hand_over.clone())
     }
 
     fn describe(&self) -> JobDescription {

@@ -15,6 +15,8 @@ pub(crate) struct Deadlines {
     pub(crate) cancel: CancellationToken,
     /// The caller has waited enough.
     pub(crate) wait_until: Instant,
+    /// The caller has seen enough.
+    pub(crate) hand_over: Option<CancellationToken>,
     /// The time that the job has, if that is bounded.
     pub(crate) timeout: Option<Duration>,
 }
@@ -26,7 +28,13 @@ impl Deadlines {
             let end = self.timeout.map(|after| Instant::now() + after);
             let time_over = sleep_until_some(end);
             let wait_over = sleep_until(self.wait_until);
-            tokio::pin!(time_over, wait_over);
+            let seen_enough = async {
+                match &self.hand_over {
+                    Some(hand_over) => hand_over.cancelled().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::pin!(time_over, wait_over, seen_enough);
             let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
             loop {
                 let message = tokio::select! {
@@ -36,6 +44,10 @@ impl Deadlines {
                         JobMessage::CallerCancelled
                     }
                     () = &mut wait_over, if !waited => {
+                        waited = true;
+                        JobMessage::WaitOver
+                    }
+                    () = &mut seen_enough, if !waited => {
                         waited = true;
                         JobMessage::WaitOver
                     }

@@ -23,6 +23,11 @@ pub(crate) trait JobWork: Debug + Send + Sync + Sized + 'static {
     /// How long the work may take; the job is ended after that.
     fn timeout(&self) -> Option<Duration>;
 
+    /// Fires when the caller has seen enough, and takes the job's name before the wait is over.
+    fn hand_over(&self) -> Option<CancellationToken> {
+        None
+    }
+
     /// The beginning of the record.
     fn describe(&self) -> JobDescription;
 

@@ -12,6 +12,7 @@ use crate::output::Stream;
 use crate::ssh::disconnect::Disconnect;
 use crate::text::visible_line;
 use crate::tools::prompt;
+use crate::tools::until::Until;
 
 /// The description of a command's result.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub(super) struct CommandFacts<'a> {
     pub(super) escaped: u64,
     /// The end of the page, where the output is read in pages.
     pub(super) paging: Option<Paging>,
+    /// The result of `until`, where the call has one.
+    pub(super) until: Option<Until>,
     /// A remark on the selection of output.
     pub(super) remark: Option<&'a str>,
 }
@@ -115,6 +118,7 @@ impl<'a> CommandFacts<'a> {
             omitted: shown.omitted,
             escaped: shown.escaped,
             paging: shown.paging,
+            until: shown.until,
             remark: shown.remark.as_deref(),
         }
     }

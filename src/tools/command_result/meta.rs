@@ -35,6 +35,8 @@ struct Record<'a> {
     next_offset_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched: Option<u64>,
     #[serde(skip_serializing_if = "is_false")]
     held_by_background: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +72,7 @@ pub(super) fn record(facts: &CommandFacts<'_>) -> Value {
         escaped: facts.escaped,
         next_offset_bytes: facts.paging.map(|paging| paging.next_offset),
         remaining_bytes: facts.paging.map(|paging| paging.remaining),
+        matched: facts.until.and_then(|until| until.matched),
         held_by_background: facts.held_by_background,
         shell_generation: shell.map(|shell: &ShellFacts| shell.generation),
         shell_restarted: shell.map(|shell: &ShellFacts| shell.restarted),

@@ -5,7 +5,8 @@ use crate::actors::job::report::CommandReport;
 use crate::limits;
 use crate::output::Stream;
 use crate::text::visible;
-use crate::tools::render::{Block, Show, excerpt, held_back, terminal_text};
+use crate::tools::render::{Block, Show, Skipped, excerpt, held_back, terminal_text};
+use crate::tools::until::Until;
 
 /// The part of an output that a result shows.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(in crate::tools) struct Shown {
     pub(in crate::tools) omitted: u64,
     /// The end of the page, where the output is read in pages.
     pub(in crate::tools) paging: Option<Paging>,
+    /// The result of `until`, where the call has one.
+    pub(in crate::tools) until: Option<Until>,
     /// A remark on the selection, such as the number of matching lines.
     pub(in crate::tools) remark: Option<String>,
 }
@@ -31,6 +34,8 @@ pub(in crate::tools) struct Paging {
     pub(in crate::tools) remaining: u64,
     /// The stream, or both.
     pub(in crate::tools) stream: Option<Stream>,
+    /// A part before this page that was passed over.
+    pub(in crate::tools) skipped: Option<Skipped>,
     /// The call named an offset, so the call for the next page has to name one too.
     pub(in crate::tools) explicit: bool,
 }

@@ -3,9 +3,11 @@
 use super::facts::{Activity, CommandFacts};
 use super::shown::Paging;
 use crate::actors::job::outcome::{Outcome, ShellFacts};
+use crate::output::Stream;
 use crate::ssh::ending::KillReport;
 use crate::text::visible_line;
 use crate::tools::render::{count, seconds};
+use crate::tools::until::Until;
 
 /// Characters of a directory in the line.
 const CWD_MAX_CHARS: usize = 200;
@@ -88,12 +90,11 @@ fn remarks(facts: &CommandFacts<'_>) -> Vec<String> {
     if is_silent && *facts.outcome != Outcome::Running {
         remarks.push("no output".to_owned());
     }
-    remarks.extend(
-        facts
-            .paging
-            .as_ref()
-            .and_then(|paging| more(paging, facts.job)),
-    );
+    remarks.extend(facts.until.map(until_remark));
+    if let Some(paging) = &facts.paging {
+        remarks.extend(before(paging, facts.job));
+        remarks.extend(more(paging, facts.job));
+    }
     remarks.extend(facts.remark.map(str::to_owned));
     if facts.held_by_background {
         remarks.push("a background process still held the output; what it prints later is lost, redirect it next time".to_owned());
@@ -156,19 +157,46 @@ fn shell_remarks(shell: &ShellFacts) -> Vec<String> {
     remarks
 }
 
+/// Whether `until` matched, and where.
+fn until_remark(until: Until) -> String {
+    match until.matched {
+        Some(at) => format!("until matched at byte {at}"),
+        None => "until did not match".to_owned(),
+    }
+}
+
+/// The bytes that a page passed over, and the call that reads them.
+fn before(paging: &Paging, job: &str) -> Option<String> {
+    let skipped = paging.skipped?;
+    let bytes = count(skipped.bytes, "byte");
+    let Some(offset) = skipped.readable_from else {
+        return Some(format!("{bytes} before not kept any more"));
+    };
+    let call = page_call(job, paging.stream, Some(offset));
+    Some(format!("{bytes} before not shown: {call}"))
+}
+
 /// The bytes behind a page, and the call that reads them.
 fn more(paging: &Paging, job: &str) -> Option<String> {
     if paging.remaining == 0 {
         return None;
     }
+    let offset = paging.explicit.then_some(paging.next_offset);
+    let call = page_call(job, paging.stream, offset);
+    Some(format!("{} more: {call}", count(paging.remaining, "byte")))
+}
+
+/// The call of `ssh_output` that reads a page.
+fn page_call(job: &str, stream: Option<Stream>, offset: Option<u64>) -> String {
     let mut call = format!("ssh_output(job: \"{job}\"");
-    if let Some(stream) = paging.stream {
+    if let Some(stream) = stream {
         call.push_str(&format!(", stream: \"{}\"", stream.as_str()));
     }
-    if paging.explicit {
-        call.push_str(&format!(", offsetBytes: {}", paging.next_offset));
+    if let Some(offset) = offset {
+        call.push_str(&format!(", offsetBytes: {offset}"));
     }
-    Some(format!("{} more: {call})", count(paging.remaining, "byte")))
+    call.push(')');
+    call
 }
 
 #[cfg(test)]

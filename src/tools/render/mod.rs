@@ -12,7 +12,7 @@ mod utf8;
 
 pub use block::{Block, Show};
 pub use excerpt::{Excerpt, excerpt};
-pub use page::{PageView, held_back, page};
+pub use page::{PageView, Skipped, held_back, page, tail};
 pub use quantity::{count, seconds, size};
 pub use search::{Matches, find_matches};
 pub use terminal::{screen_text, terminal_text};

@@ -19,6 +19,17 @@ pub struct PageView {
     pub next_offset: u64,
     /// Bytes behind this page.
     pub remaining: u64,
+    /// The part before this page that was passed over to show the end.
+    pub skipped: Option<Skipped>,
+}
+
+/// A part of an output that stands before a page and was not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skipped {
+    /// Size of the part.
+    pub bytes: u64,
+    /// Offset of the first byte of the part that is kept, if any is.
+    pub readable_from: Option<u64>,
 }
 
 /// Reads a page of at most `max_bytes` from `offset` on. While more output may come, an incomplete character at the end
@@ -59,6 +70,63 @@ pub fn page(
     }
     view.remaining = output.len(stream) - view.next_offset;
     view
+}
+
+/// Reads the last `max_bytes` of the part from `offset` on, from a line end on where one is near.
+pub fn tail(
+    output: &Output,
+    stream: Option<Stream>,
+    offset: u64,
+    max_bytes: usize,
+    ended: bool,
+    pty: bool,
+) -> PageView {
+    let earliest = output.len(stream).saturating_sub(max_bytes as u64);
+    let start = if earliest > offset {
+        tail_start(output, stream, earliest, max_bytes)
+    } else {
+        offset
+    };
+    let mut view = page(output, stream, start, max_bytes, ended, pty);
+    // A page of both streams that alternate may end early.
+    while view.remaining > 0 {
+        let next = page(output, stream, view.next_offset, max_bytes, ended, pty);
+        if next.next_offset == view.next_offset {
+            break;
+        }
+        view.blocks.extend(next.blocks);
+        view.escaped += next.escaped;
+        view.next_offset = next.next_offset;
+        view.remaining = next.remaining;
+    }
+    if start > offset {
+        let readable_from = match output.read(stream, offset, 1).pieces.first() {
+            Some(Piece::Gap { offset, bytes }) => offset + bytes,
+            _ => offset,
+        };
+        view.skipped = Some(Skipped {
+            bytes: start - offset,
+            readable_from: Some(readable_from).filter(|from| *from < start),
+        });
+    }
+    view
+}
+
+/// Where a tail that may start at `from` starts: behind the first newline of its first quarter, or else between two
+/// characters.
+fn tail_start(output: &Output, stream: Option<Stream>, from: u64, max_bytes: usize) -> u64 {
+    // A newline right before `from` counts too: the tail starts with a line then.
+    let before = from.saturating_sub(1);
+    let page = output.read(stream, before, max_bytes / 4 + LOOK_BYTES);
+    let Some(Piece::Run { bytes, .. }) = page.pieces.first() else {
+        return from;
+    };
+    if let Some(at) = bytes.iter().position(|byte| *byte == b'\n') {
+        return before + at as u64 + 1;
+    }
+    let skipped = (from - before) as usize;
+    let inside = bytes.iter().skip(skipped).take(LOOK_BYTES);
+    from + inside.take_while(|byte| **byte & 0xc0 == 0x80).count() as u64
 }
 
 /// The number of bytes of a run that fit: whole characters and, on a terminal, whole escape sequences, unless nothing
@@ -154,6 +222,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_tail_ends_at_the_end_and_names_what_stands_before(
+            text in "[ -~äß€漢\n]{0,300}",
+            offset in 0..100_u64,
+            max in 4..200_usize,
+        ) {
+            let output = output(&[(Stream::Stdout, text.clone().into_bytes())]);
+            let offset = offset.min(text.len() as u64);
+            let view = tail(&output, None, offset, max, true, false);
+            prop_assert_eq!((view.next_offset, view.remaining), (text.len() as u64, 0));
+            let shown: String = view.blocks.iter().map(|block| match block {
+                Block::Text { text, .. } => text.as_str(),
+                Block::Omitted { .. } => "",
+            }).collect();
+            let start = offset + view.skipped.map_or(0, |skipped| skipped.bytes);
+            let rest = &text.as_bytes()[start as usize..];
+            prop_assert!(rest.len() <= max);
+            prop_assert_eq!(shown, visible(rest).text);
+            if let Some(skipped) = view.skipped {
+                prop_assert_eq!(skipped.readable_from, Some(offset));
+            }
+        }
+
         #[test]
         fn pages_put_together_are_the_output(text in "[ -~äß€漢🩠\n\t]{0,200}", max in 1usize..40) {
             let output = output(&[(Stream::Stdout, text.clone().into_bytes())]);

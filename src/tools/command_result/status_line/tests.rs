@@ -33,6 +33,7 @@ fn facts(outcome: &Outcome) -> CommandFacts<'_> {
         omitted: 0,
         escaped: 0,
         paging: None,
+        until: None,
         remark: None,
     }
 }
@@ -142,6 +143,7 @@ fn each_remark_stands_in_the_parentheses() {
             next_offset: 10,
             remaining: 1,
             stream,
+            skipped: None,
             explicit,
         })
     };
