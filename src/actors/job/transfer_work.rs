@@ -88,10 +88,10 @@ impl JobWork for TransferWork {
     }
 
     fn judge(&self, job: &JobFacts<'_>, end: Option<Self::End>) -> Verdict {
-        let mut result = end.unwrap_or_else(|| {
-            let error = TransferError::Internal("its task failed".to_owned());
-            Err(error.into())
-        });
+        let mut result = match end {
+            Some(result) => result,
+            None => Err(TransferError::Internal("its task failed".to_owned()).into()),
+        };
         if let Err(failure) = &mut result
             && failure.error == TransferError::Cancelled
         {
