@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ToolError;
+use super::output::{self, Answer};
 use super::record::{self, Record};
 use super::tool::{Call, Hints, Tool};
+use super::{parameters, transfer};
 use crate::actors::job::record::JobRecord;
 use crate::error::ErrorCode;
 use crate::limits;
@@ -29,6 +31,10 @@ pub(super) struct Parameters {
     close_input: Option<bool>,
     /// For its process group
     signal: Option<SignalChoice>,
+    /// Wait this long and return the output that followed
+    wait_ms: Option<u64>,
+    /// Return that output when a line matches this
+    until: Option<String>,
 }
 
 /// The signals that can be sent to a job.
@@ -100,7 +106,7 @@ impl Tool for Input {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_input";
     const TITLE: &'static str = "Feed or signal a job";
-    const DESCRIPTION: &'static str = "Write to a job's stdin (started with interactive or pty), end its stdin, or send it a signal.";
+    const DESCRIPTION: &'static str = "Write to a job's stdin (started with interactive or pty), end its stdin, or send it a signal; with waitMs, return what follows.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,
@@ -114,10 +120,14 @@ impl Tool for Input {
                 "ssh_input needs text, closeInput or signal".to_owned(),
             ));
         }
+        let until = parameters::until(parameters.until.as_deref())?;
+        let waits = until.is_some() || parameters.wait_ms.is_some();
+        let wait = parameters::wait(parameters.wait_ms)?;
         let job = call.supervisor.job(&parameters.job).await?;
         if job.ended().is_some() {
             return Err(ended(&job));
         }
+        let output_before = job.output.arrived().bytes;
         let written = match parameters.text {
             Some(text) => write_text(&job, text.into_bytes().into()).await?,
             None => 0,
@@ -128,6 +138,17 @@ impl Tool for Input {
             && !job.signal(signal)
         {
             return Err(ended(&job));
+        }
+        if waits {
+            if let Some(transfer) = job.transfer() {
+                return transfer::wait_and_render(&call, &job, transfer, wait).await;
+            }
+            let answer = Answer {
+                output_before,
+                wait,
+                until,
+            };
+            return output::follow(&call, &job, answer).await;
         }
         record::result(&InputRecord {
             job: job.name.clone(),

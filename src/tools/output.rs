@@ -1,6 +1,7 @@
 //! `ssh_output`: reads a job's output forward from the unread part, by offset, by pattern, or as a screen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regex::bytes::Regex;
 use rmcp::model::CallToolResult;
@@ -15,7 +16,7 @@ use super::line_watch::LineWatch;
 use super::render::{self, Block, PageView};
 use super::tool::{Call, Hints, Tool};
 use super::until::Until;
-use super::{parameters, progress, transfer};
+use super::{parameters, progress, prompt, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::output::OutputWatch;
@@ -106,6 +107,7 @@ impl Tool for Output {
             offset: parameters.offset_bytes,
             max,
             waits: !wait.is_zero(),
+            condition_from: 0,
         };
         let condition = until.as_ref().or(pattern.as_ref());
         let matched = reader
@@ -148,6 +150,46 @@ struct Reader {
     max: usize,
     /// The call waits: a page is the end of the unread part, and a search is about the unread part.
     waits: bool,
+    /// A condition is about the output from here on.
+    condition_from: u64,
+}
+
+/// Input that was sent to a job, and how long to wait for the output that follows.
+pub(super) struct Answer {
+    /// Bytes of output at the time of the input.
+    pub(super) output_before: u64,
+    pub(super) wait: Duration,
+    pub(super) until: Option<Regex>,
+}
+
+/// Waits for the output that follows an input, and shows the unread part's tail. Without `until`, the wait also ends when
+/// the job seems to wait for the next input.
+pub(super) async fn follow(
+    call: &Call,
+    record: &Arc<JobRecord>,
+    answer: Answer,
+) -> Result<CallToolResult, ToolError> {
+    let reader = Reader {
+        record: Arc::clone(record),
+        stream: None,
+        offset: None,
+        max: limits::OUTPUT_DEFAULT_BYTES,
+        waits: true,
+        condition_from: answer.output_before,
+    };
+    let until = answer.until;
+    let deadline = Instant::now() + answer.wait;
+    let matched = tokio::select! {
+        matched = reader.wait(deadline, &call.context.ct, until.as_ref()) => matched,
+        () = prompt::seen(record, answer.output_before), if until.is_none() => None,
+    };
+    if call.context.ct.is_cancelled() {
+        return Err(ToolError::cancelled());
+    }
+    let report = record.report().map_err(ToolError::of_command)?;
+    let mut shown = reader.blocking(Reader::page).await?;
+    shown.until = until.map(|_| Until { matched });
+    Ok(command_result::render(&report, &shown))
 }
 
 impl Reader {
@@ -161,6 +203,7 @@ impl Reader {
     ) -> Option<u64> {
         let output = &self.record.output;
         let start = self.start(output.lock().len(self.stream));
+        let start = start.max(self.condition_from);
         let terminal = self.record.has_terminal();
         let mut lines =
             condition.map(|pattern| LineWatch::new(pattern, self.stream, start, terminal));

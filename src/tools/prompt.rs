@@ -1,9 +1,15 @@
 //! A guess whether a command waits for input: no output for a second, and a last line that looks like a prompt and has
 //! no newline. Results say "seems to".
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use crate::actors::job::record::JobRecord;
 use crate::limits;
 
+/// Time between two looks.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 /// Bytes of the last line that are examined.
 const LINE_MAX_BYTES: usize = 400;
 /// The characters that prompts end with.
@@ -23,6 +29,16 @@ pub(super) fn is_at_prompt(record: &JobRecord) -> bool {
         LINE_MAX_BYTES,
     );
     ends_in_prompt(&page.bytes())
+}
+
+/// Waits until a job that has printed more than `output_before` bytes seems to wait for input.
+pub(super) async fn seen(record: &JobRecord, output_before: u64) {
+    loop {
+        sleep(LOOK_PERIOD).await;
+        if record.output.arrived().bytes > output_before && is_at_prompt(record) {
+            return;
+        }
+    }
 }
 
 fn ends_in_prompt(tail: &[u8]) -> bool {

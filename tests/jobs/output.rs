@@ -373,3 +373,31 @@ async fn parameters_out_of_bounds_are_refused() {
     let screen = world.output(&job, json!({"stream": "screen"})).await;
     screen.assert_error("invalidParameter", &[&job, "pty"]);
 }
+
+#[tokio::test]
+async fn input_with_a_wait_returns_what_followed() {
+    let world = World::start().await;
+    let long = Duration::from_secs(20);
+    let command =
+        "printf '> '; while read -r x; do sleep 0.2; echo got $x; printf '> '; done; echo bye";
+    let job = world.job(command, json!({"interactive": true})).await;
+    world.read_until(&job, "> ").await;
+    let arguments = json!({"text": "one\n", "until": "^> $"});
+    let (first, took) = timed(world.input(&job, arguments)).await;
+    assert!(took < long, "{took:?}");
+    assert_eq!(first.text(), "got one\n> ", "{}", first.status());
+    assert_eq!(first.meta("outcome"), "running");
+    assert!(first.result["structuredContent"].is_null());
+    assert!(first.meta("matched").is_number(), "{}", first.status());
+    // Without a condition, the wait ends when the job seems to wait for input.
+    let arguments = json!({"text": "two\n", "waitMs": 50000});
+    let (second, took) = timed(world.input(&job, arguments)).await;
+    assert!(took < long, "{took:?}");
+    assert_eq!(second.text(), "got two\n> ", "{}", second.status());
+    let arguments = json!({"closeInput": true, "waitMs": 50000});
+    let end = world.input(&job, arguments).await;
+    assert_eq!(
+        (end.meta("outcome").as_str(), end.text().as_str()),
+        (Some("exited"), "bye\n")
+    );
+}
