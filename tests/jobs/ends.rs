@@ -94,7 +94,7 @@ async fn a_lost_connection_is_told_with_the_output_so_far() {
 async fn unknown_jobs_are_refused() {
     let world = World::start().await;
     world.connect("other").await;
-    world.job("sleep 1000", json!({})).await;
+    world.job("sleep 1000", json!({"session": "web"})).await;
     for job in ["web-99", "other-1", "nobody-1", "web", "", "web-0", "web-x"] {
         for tool in ["ssh_output", "ssh_input"] {
             let arguments = match tool {
