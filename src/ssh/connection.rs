@@ -1,7 +1,7 @@
 //! An authenticated SSH connection: russh's handle, facts about the peer, and the notification of the end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{self, DisconnectReason, Handle, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
@@ -14,6 +14,7 @@ use super::disconnect::{Disconnect, ServerMessage};
 use super::error::{HandlerError, SshError};
 use super::host_keys::{KnownHosts, NOT_RECORDED, Verdict};
 use super::peer_text::one_line;
+use super::processes::ProcessList;
 use crate::limits;
 
 /// The host key that was accepted.
@@ -68,12 +69,9 @@ pub struct Connection {
     ended: watch::Receiver<Option<Disconnect>>,
     /// Cuts the stream when the connection is dropped, even if the peer takes no more bytes.
     _cut: DropGuard,
-    /// Held while an exec request is sent, so that the order of requests is known: see `ending/process_group.rs`.
-    start_order: tokio::sync::Mutex<()>,
     /// The account does not run helper scripts: see `ending/process_group.rs`.
     helper_is_useless: AtomicBool,
-    /// Commands whose process should be alive on the host, oldest first.
-    started: Mutex<Vec<u64>>,
+    processes: ProcessList,
 }
 
 impl std::fmt::Debug for Connection {
@@ -96,9 +94,8 @@ impl Connection {
             facts,
             ended,
             _cut: cut,
-            start_order: tokio::sync::Mutex::default(),
             helper_is_useless: AtomicBool::new(false),
-            started: Mutex::default(),
+            processes: ProcessList::default(),
         })
     }
 
@@ -153,42 +150,9 @@ impl Connection {
         self.helper_is_useless.store(true, Ordering::Relaxed);
     }
 
-    /// The lock under which exec requests go out one after the other.
-    pub(crate) fn start_order(&self) -> &tokio::sync::Mutex<()> {
-        &self.start_order
-    }
-
-    /// The commands that were started and not yet seen to end, in order of their start.
-    pub(crate) fn started(&self) -> Vec<u64> {
-        self.lock_started().clone()
-    }
-
-    /// Counts a command as running. The caller holds [`Self::start_order`].
-    pub(crate) fn note_started(self: &Arc<Self>, id: u64) -> Running {
-        self.lock_started().push(id);
-        Running {
-            connection: Arc::clone(self),
-            id,
-        }
-    }
-
-    fn lock_started(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.started.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A command that counts as running on its connection. A dropped value still counts: the host may still have the
-/// process. A count that is too high only keeps `ending/process_group.rs` from acting; a count that is too low
-/// could end the wrong command.
-pub(crate) struct Running {
-    connection: Arc<Connection>,
-    pub(crate) id: u64,
-}
-
-impl Running {
-    /// The host has reported the end of the command, or that the command never started: no process is left.
-    pub(crate) fn seen_to_end(self) {
-        self.connection.lock_started().retain(|id| *id != self.id);
+    /// The processes that were started on the host over this connection.
+    pub(crate) fn processes(&self) -> &ProcessList {
+        &self.processes
     }
 }
 

@@ -22,6 +22,7 @@ pub mod exec;
 mod framing;
 pub mod host_keys;
 pub(crate) mod peer_text;
+pub(crate) mod processes;
 pub mod resolve;
 pub mod script;
 pub(crate) mod sftp;

@@ -3,7 +3,7 @@
 //! Each test has a real sshd and a real server of its own. `handover`: from a call to a job. `output`: results of
 //! `ssh_output`, and their time. `pages`: outputs of any size, byte for byte. `ends`: reports of a job's end.
 //! `input`: text and signals. `prompts`: the guess that a program waits for input. `terminal`: `pty: true`.
-//! `dialogues`: psql, sudo and ssh on a terminal.
+//! `dialogues`: psql, sudo and ssh on a terminal. `history`: ending a command whatever happened before.
 //! `load`: floods and many jobs.
 
 #![allow(
@@ -15,6 +15,7 @@
 mod dialogues;
 mod ends;
 mod handover;
+mod history;
 mod input;
 mod load;
 mod output;

@@ -47,6 +47,7 @@ impl Server {
     pub(crate) fn run(&self, words: &[&str], script: &str, body: &str) -> String {
         let prelude = format!(
             "command() {{ setsid env --default-signal=INT,QUIT sh -c \"$1\" >/dev/null 2>&1 & }}\n\
+             marked() {{ LC_MCP_SSH=$1 setsid env --default-signal=INT,QUIT sh -c \"$2\" >/dev/null 2>&1 & }}\n\
              run() {{ {} -c \"$SCRIPT\" \"$@\" & wait $!; }}\n\
              until_file() {{ while [ ! -e \"$1\" ]; do sleep 0.05; done; }}\n",
             words.join(" ")

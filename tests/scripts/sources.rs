@@ -9,7 +9,7 @@ use mcp_ssh_sessions::ssh::script;
 use crate::shells::{SHELLS, text};
 
 /// Scripts that a login shell reads as a quoted word, in which csh gives a meaning to these characters.
-const QUOTED: [&str; 3] = ["find_by_order.sh", "end_groups.sh", "shell_command.sh"];
+const QUOTED: [&str; 3] = ["find_groups.sh", "end_groups.sh", "shell_command.sh"];
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -1,7 +1,8 @@
 //! A host with a shell that can end commands: plays the script by which the product ends a process group.
 //!
-//! Real shells run the script elsewhere. This host keeps the script's promise: the host counts the
-//! commands that were started before the helper, and touches nothing when the count is not the product's.
+//! Real shells run the script elsewhere. This host keeps the script's promise on a server that admits no variables:
+//! the host counts the commands that were started before the helper, and touches nothing when the count is not the
+//! product's.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,7 @@ struct Child {
 struct Helper {
     token: String,
     commands: usize,
+    /// Place of the command to find; 0 for all.
     position: usize,
     steps: u32,
 }
@@ -54,13 +56,16 @@ impl Helper {
     fn parse(text: &str) -> Option<Self> {
         let words = text.strip_prefix("exec sh -c '")?;
         let words: Vec<_> = words.rsplitn(5, ' ').collect();
-        let [steps, position, commands, token, _] = words[..] else {
+        let [steps, mark, list, token, _] = words[..] else {
             return None;
         };
         Some(Self {
             token: token.to_owned(),
-            commands: commands.parse().ok()?,
-            position: position.parse().ok()?,
+            commands: list.split(':').count(),
+            position: match mark {
+                "0" => 0,
+                mark => 1 + list.split(':').position(|entry| entry[1..] == *mark)?,
+            },
             steps: steps.parse().ok()?,
         })
     }

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use crate::limits;
 use crate::ssh::channel::Lease;
-use crate::ssh::connection::Running;
+use crate::ssh::processes::Running;
 
 /// More than the helper ever says.
 const REPORT_MAX_BYTES: usize = 4096;

@@ -2,12 +2,16 @@
 //!
 //! The signal request of RFC 4254 section 6.9 reaches the group only while its leader lives: a shell that
 //! dies of INT leaves children behind that ignore INT. So a helper script on a second channel does the work
-//! on the host. The script finds the group without any mark on the command: sshd starts the commands of a connection
-//! in the order of their requests, so the n-th child of our sshd is our n-th command. That holds of a process
-//! that serves one connection and nothing else: the helper touches nothing unless its parent is called sshd or
-//! dropbear, for a server in one process has children of other connections too. No new command starts
-//! on this connection until the helper has found its target, and a count that does not fit means that the
-//! helper touches nothing. Where there is no second channel, no shell or no such count, signal requests serve alone.
+//! on the host. The script finds the group by the mark in the environment of the command ([`Mark`]). Where the server
+//! does not admit the variable, the order of starts decides: sshd starts the commands of a connection in the order of
+//! their requests, so the n-th child of our sshd is our n-th command. Processes that may have ended unseen, because
+//! their channel was closed before, leave the list as soon as the host has only the others.
+//!
+//! All of this holds of a process that serves one connection and nothing else: the helper touches nothing unless its
+//! parent is called sshd or dropbear, for a server in one process has children of other connections too. No new
+//! command starts on this connection until the helper has found its target, and a target that cannot be told from
+//! other processes is not touched. Where there is no second channel, no shell or no such target, signal requests
+//! serve alone.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,12 +22,13 @@ use super::helper::{Report, see_off};
 use super::{KillReport, Signal};
 use crate::limits;
 use crate::ssh::channel::{ChannelError, Channels, Lease};
-use crate::ssh::command::{quote, token};
+use crate::ssh::command::quote;
+use crate::ssh::processes::{Entry, Kind, Mark};
 use crate::ssh::script;
 
 /// Finds the process groups, then ends them. The files tell arguments and answers.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
-    let find = include_str!("find_by_order.sh");
+    let find = include_str!("find_groups.sh");
     let end = include_str!("end_groups.sh");
     quote(&script::one_line(&format!("{find}{end}")))
 });
@@ -41,31 +46,37 @@ const QUEUE_FOR: Duration = Duration::from_secs(60);
 const FIND_AGAIN_FOR: Duration = Duration::from_secs(6);
 const FIND_DELAY: Duration = Duration::from_millis(100);
 /// Ends a command with a helper. `None` when no helper could: see [`super::by_request`].
-pub(crate) async fn end(channels: &Arc<Channels>, id: u64) -> Option<KillReport> {
-    match help_until_done(channels, id, Work::End { steps: STEPS }).await {
+pub(crate) async fn end(channels: &Arc<Channels>, mark: Mark) -> Option<KillReport> {
+    match help_until_done(channels, mark, Work::End { steps: STEPS }).await {
         Helped::Report(report) => Some(report),
         _ => None,
     }
 }
 
 /// Sends one signal with a helper; false when no helper could.
-pub(crate) async fn signal(channels: &Arc<Channels>, id: u64, signal: Signal) -> bool {
-    let helped = help_until_done(channels, id, Work::Signal { signal }).await;
+pub(crate) async fn signal(channels: &Arc<Channels>, mark: Mark, signal: Signal) -> bool {
+    let helped = help_until_done(channels, mark, Work::Signal { signal }).await;
     matches!(helped, Helped::Sent)
 }
 
 /// Tries until a helper has done the work or no further try can help.
-async fn help_until_done(channels: &Arc<Channels>, id: u64, work: Work) -> Helped {
+async fn help_until_done(channels: &Arc<Channels>, mark: Mark, work: Work) -> Helped {
     let queue_until = Instant::now() + QUEUE_FOR;
     let mut find_until = Instant::now() + FIND_AGAIN_FOR;
     loop {
-        match run_helper(channels, Some(id), work).await {
+        match run_helper(channels, Some(mark), work).await {
             // Others are being ended over the same channel, each in its seconds.
             Helped::NoChannel if Instant::now() < queue_until => {
                 find_until = Instant::now() + FIND_AGAIN_FOR;
             }
             // A status is still on its way, or the host is slow.
             Helped::Unsure | Helped::Slow if Instant::now() < find_until => {}
+            Helped::Fewer(seen) if Instant::now() < find_until => {
+                // sshd reports an end before it reads the helper's answer, so no status is still on its way by then.
+                sleep(FIND_DELAY).await;
+                channels.connection().processes().remove_unfollowed(&seen);
+                continue;
+            }
             helped => return helped,
         }
         sleep(FIND_DELAY).await;
@@ -75,7 +86,7 @@ async fn help_until_done(channels: &Arc<Channels>, id: u64, work: Work) -> Helpe
 /// Starts the end of every command of a connection and comes back as soon as the host has begun. False
 /// when no helper could.
 pub async fn end_all(channels: &Arc<Channels>) -> bool {
-    if channels.connection().started().is_empty() {
+    if channels.connection().processes().entries().is_empty() {
         return true;
     }
     let helped = run_helper(
@@ -115,27 +126,38 @@ enum Helped {
     Sent,
     /// No channel was free for the helper.
     NoChannel,
-    /// The host's count of commands is not ours; nothing was touched.
+    /// The command cannot be told from other processes; nothing was touched.
     Unsure,
+    /// Of these processes, the host does not have those that may have ended unseen; nothing was touched.
+    Fewer(Vec<Entry>),
     /// The helper did not answer in time.
     Slow,
     /// No helper could be run.
     Unavailable,
 }
 
+/// The processes as one word for the script, oldest first.
+fn list_word(entries: &[Entry]) -> String {
+    if entries.is_empty() {
+        return "0".to_owned();
+    }
+    let words: Vec<_> = entries.iter().map(Entry::to_string).collect();
+    words.join(":")
+}
+
 /// In a task of its own: the end of the command must not cut the helper off, nor leave its channel open.
-async fn run_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+async fn run_helper(channels: &Arc<Channels>, target: Option<Mark>, work: Work) -> Helped {
     let channels = Arc::clone(channels);
-    let helper = tokio::spawn(async move { talk_to_helper(&channels, id, work).await });
+    let helper = tokio::spawn(async move { talk_to_helper(&channels, target, work).await });
     helper.await.unwrap_or(Helped::Unavailable)
 }
 
-async fn talk_to_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -> Helped {
+async fn talk_to_helper(channels: &Arc<Channels>, target: Option<Mark>, work: Work) -> Helped {
     if channels.connection().helper_is_useless() {
         return Helped::Unavailable;
     }
     // The whole end of the process has less time than a channel is usually worth waiting for.
-    let limit = match id {
+    let limit = match target {
         Some(_) => limits::CONTROL_CHANNEL_TIMEOUT,
         None => limits::SHUTDOWN_CHANNEL_TIME,
     };
@@ -150,30 +172,30 @@ async fn talk_to_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -
         }
     };
     // Held until the target is found, so that no younger child can be mistaken for the target.
-    let order = channels.connection().start_order().lock().await;
-    let started = channels.connection().started();
-    let position = match id {
-        None => Some(0),
-        Some(id) => started
-            .iter()
-            .position(|other| *other == id)
-            .map(|index| index + 1),
-    };
-    let Some(position) = position else {
+    let processes = channels.connection().processes();
+    let order = processes.order().lock().await;
+    let entries = processes.entries();
+    if target.is_some_and(|mark| !entries.iter().any(|entry| entry.mark == mark)) {
         let _ = timeout(limits::SEND_TIMEOUT, lease.channel.close()).await;
         return Helped::Unavailable;
-    };
-    let token = token();
+    }
+    // The script compares this mark with its environment, and begins each answer with it.
+    let mark = Mark::random();
+    let token = mark.to_string();
     let line = format!(
-        "exec sh -c {} {token} {} {position} {}",
+        "exec sh -c {} {token} {} {} {}",
         *SCRIPT,
-        started.len(),
+        list_word(&entries),
+        target.map_or_else(|| "0".to_owned(), |mark| mark.to_string()),
         work.arguments()
     );
-    if lease.channel.exec(true, line).await.is_err() {
+    let environment = &channels.connection().facts().environment;
+    if mark.send(&lease.channel, environment).await.is_err()
+        || lease.channel.exec(true, line).await.is_err()
+    {
         return Helped::Unavailable;
     }
-    let running = channels.connection().note_started(rand::random());
+    let running = processes.add(mark, Kind::Command);
     let mut report = Report::new(token);
     let found = timeout(
         FIND_TIMEOUT,
@@ -188,22 +210,23 @@ async fn talk_to_helper(channels: &Arc<Channels>, id: Option<u64>, work: Work) -
         channels.connection().note_useless_helper();
     }
     let timed_out = found.is_err();
-    let helped = match (found.ok().flatten().as_deref(), id) {
+    let helped = match (found.ok().flatten().as_deref(), target) {
         (Some("stranger"), _) => Helped::Unavailable,
-        (Some(said), Some(_)) if !said.starts_with("unsure") => {
+        (Some(said), _) if said.starts_with("unsure") => Helped::Unsure,
+        (Some(said), _) if said.starts_with("fewer") => Helped::Fewer(entries.clone()),
+        (Some(_), Some(_)) => {
             let outcome = timeout(limits::KILL_TIMEOUT, outcome(&mut report, &mut lease));
             outcome.await.unwrap_or(Helped::Unavailable)
         }
-        (Some(said), None) if !said.starts_with("unsure") => Helped::Report(KillReport {
+        (Some(_), None) => Helped::Report(KillReport {
             signal: Signal::Int,
             gone: None,
         }),
-        (Some(_), _) => Helped::Unsure,
         (None, _) if timed_out => Helped::Slow,
         // A ForceCommand, or no POSIX shell.
         (None, _) => Helped::Unavailable,
     };
-    tracing::debug!(position, of = started.len(), said = ?report.said().last(), ?helped, "helper");
+    tracing::debug!(of = entries.len(), said = ?report.said().last(), ?helped, "helper");
     tokio::spawn(see_off(lease, running, report));
     helped
 }

@@ -14,7 +14,8 @@ use super::helper::{Report, see_off};
 use super::{KillReport, Signal};
 use crate::limits;
 use crate::ssh::channel::Channels;
-use crate::ssh::command::{quote, token};
+use crate::ssh::command::quote;
+use crate::ssh::processes::{Kind, Mark};
 use crate::ssh::script;
 
 /// The file tells arguments and answers.
@@ -96,20 +97,20 @@ async fn run_helper(
     gives_up: bool,
     is_last: fn(&str) -> bool,
 ) -> Option<String> {
-    let token = token();
+    let mark = Mark::random();
     let spared: Vec<_> = {
         let spared = target.spared.lock().unwrap_or_else(PoisonError::into_inner);
         spared.iter().map(u32::to_string).collect()
     };
     let line = format!(
-        "exec sh -c {} {token} {} {STEPS} {what} {} {}",
+        "exec sh -c {} {mark} {} {STEPS} {what} {} {}",
         *SCRIPT,
         target.process,
         if gives_up { "yes" } else { "no" },
         spared.join(" ")
     );
     let channels = Arc::clone(channels);
-    let helper = tokio::spawn(async move { talk_to_helper(&channels, line, token, is_last).await });
+    let helper = tokio::spawn(async move { talk_to_helper(&channels, line, mark, is_last).await });
     helper.await.ok().flatten()
 }
 
@@ -117,7 +118,7 @@ async fn run_helper(
 async fn talk_to_helper(
     channels: &Arc<Channels>,
     line: String,
-    token: String,
+    mark: Mark,
     is_last: fn(&str) -> bool,
 ) -> Option<String> {
     let connection = channels.connection();
@@ -126,12 +127,16 @@ async fn talk_to_helper(
     }
     let lease = channels.acquire_control(limits::CONTROL_CHANNEL_TIMEOUT);
     let mut lease = lease.await.ok()?;
-    let order = connection.start_order().lock().await;
+    let order = connection.processes().order().lock().await;
+    // An error means that the connection is gone, which the exec request finds too.
+    let _ = mark
+        .send(&lease.channel, &connection.facts().environment)
+        .await;
     let sent = lease.channel.exec(true, line).await;
     // The helper counts among the commands while it lives: `process_group` relies on the order.
-    let running = connection.note_started(rand::random());
+    let running = connection.processes().add(mark, Kind::Command);
     drop(order);
-    let mut report = Report::new(token);
+    let mut report = Report::new(mark.to_string());
     let is_done = |said: &[String]| {
         said.last()
             .is_some_and(|words| is_last(words) || words == "stranger")

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::shell_command::ShellCommand;
 use super::{KillReport, Signal, process_group, shell_command};
 use crate::ssh::channel::Channels;
+use crate::ssh::processes::Mark;
 
 /// The processes of one command.
 #[derive(Debug, Clone)]
 pub(in crate::ssh) enum Target {
-    /// The process group of a command with a channel of its own. The number identifies the command among those
-    /// that were started on the connection.
-    ProcessGroup(u64),
+    /// The process group of a command with a channel of its own.
+    ProcessGroup(Mark),
     /// The command that a persistent shell runs.
     ShellCommand(ShellCommand),
 }
@@ -20,7 +20,7 @@ impl Target {
     /// Ends the processes with a helper on the host: INT, TERM and KILL. `None` when no helper could run.
     pub(in crate::ssh) async fn end(&self, channels: &Arc<Channels>) -> Option<KillReport> {
         match self {
-            Self::ProcessGroup(id) => process_group::end(channels, *id).await,
+            Self::ProcessGroup(mark) => process_group::end(channels, *mark).await,
             Self::ShellCommand(command) => shell_command::end(channels, command).await,
         }
     }
@@ -28,7 +28,7 @@ impl Target {
     /// Sends one signal with a helper on the host. False when no helper could run.
     pub(in crate::ssh) async fn signal(&self, channels: &Arc<Channels>, signal: Signal) -> bool {
         match self {
-            Self::ProcessGroup(id) => process_group::signal(channels, *id, signal).await,
+            Self::ProcessGroup(mark) => process_group::signal(channels, *mark, signal).await,
             Self::ShellCommand(command) => shell_command::signal(channels, command, signal).await,
         }
     }

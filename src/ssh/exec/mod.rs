@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{ChannelError, ChannelPermit, Channels, Lease, ready};
-use super::connection::Running;
 use super::ending::target::Target;
 use super::ending::{KillReport, Signal};
+use super::processes::{Kind, Mark, Running};
 use crate::limits;
 use crate::output::Stream;
 use crate::ssh::disconnect::Disconnect;
@@ -80,16 +80,21 @@ pub(crate) async fn start(
 ) -> Result<Started, ChannelError> {
     let connection = channels.connection();
     // The order of requests is the order in which sshd starts them; `ending/process_group.rs` relies on it.
-    let order = connection.start_order().lock().await;
+    let order = connection.processes().order().lock().await;
     if connection.is_closed() {
         return Err(ChannelError::Closed(connection.ended().await));
     }
     let closed = |_| ChannelError::Closed(Disconnect::ClosedHere);
-    for (name, value) in &connection.facts().environment {
+    let environment = &connection.facts().environment;
+    for (name, value) in environment {
         // No reply is asked for: ssh does not ask either, and a server refuses most of them.
         let sent = lease.channel.set_env(false, name.as_str(), value.as_str());
         sent.await.map_err(closed)?;
     }
+    let mark = Mark::random();
+    mark.send(&lease.channel, environment)
+        .await
+        .map_err(closed)?;
     if let Some(Terminal {
         term,
         columns,
@@ -102,11 +107,12 @@ pub(crate) async fn start(
         request.await.map_err(closed)?;
     }
     lease.channel.exec(true, line).await.map_err(closed)?;
-    let running = connection.note_started(rand::random());
+    let running = connection.processes().add(mark, Kind::Command);
     drop(order);
     let (read, write) = lease.channel.split();
     Ok(Started {
         channels: Arc::clone(channels),
+        mark,
         running: Some(running),
         read,
         write,
@@ -117,6 +123,8 @@ pub(crate) async fn start(
 /// A command whose exec request has gone out: from here on the command may have run.
 pub(crate) struct Started {
     pub(super) channels: Arc<Channels>,
+    /// The mark of the process.
+    pub(super) mark: Mark,
     /// Gone as soon as the end of the process is known.
     pub(super) running: Option<Running>,
     pub(super) read: ChannelReadHalf,
@@ -133,7 +141,6 @@ impl Started {
         sink: impl FnMut(Stream, &[u8]) + Send,
     ) -> Finished {
         let mut progress = ChannelProgress::new(self.channels.round_trip());
-        let id = self.running.as_ref().map_or(0, |running| running.id);
         let mut detector = ChannelEnd {
             running: self.running.take(),
             sink,
@@ -144,7 +151,7 @@ impl Started {
             write: &self.write,
             progress: &mut progress,
             detector: &mut detector,
-            target: Target::ProcessGroup(id),
+            target: Target::ProcessGroup(self.mark),
             end_grace: LOSS_GRACE,
         };
         let input = write_input(&self.write, feed.input);

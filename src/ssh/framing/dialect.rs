@@ -23,7 +23,7 @@ static POSIX_INIT: LazyLock<String> = LazyLock::new(|| script::lines(include_str
 const LINES_FROM_ONE: &str = "((1))>&$((LINENO=0))\n";
 
 /// Variables that belong to a connection or to the shell's own running, and are not restored.
-const NOT_RESTORED: [&str; 10] = [
+const NOT_RESTORED: [&str; 12] = [
     "PWD",
     "SHLVL",
     "_",
@@ -31,6 +31,8 @@ const NOT_RESTORED: [&str; 10] = [
     "SSH_CLIENT",
     "SSH_TTY",
     "SSH_AUTH_SOCK",
+    "LC_MCP_SSH",
+    "XMODIFIERS",
     "BASH_ENV",
     "ENV",
     "SHELLOPTS",

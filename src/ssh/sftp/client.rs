@@ -17,6 +17,7 @@ use super::wire::{Reply, decode, encode, extension};
 use crate::limits;
 use crate::ssh::channel::{Channels, Lease};
 use crate::ssh::disconnect::Disconnect;
+use crate::ssh::processes::{Kind, Mark};
 
 /// Block size for servers that do not announce their limits: every server has to accept this size (section 3).
 const BLOCK_DEFAULT_BYTES: u64 = 32 * 1024;
@@ -44,14 +45,19 @@ impl Sftp {
     pub(crate) async fn open(channels: &Arc<Channels>, lease: Lease) -> Result<Self, SftpError> {
         let connection = channels.connection();
         // sshd runs the subsystem as a child of its own; `ending/process_group.rs` counts the children in order.
-        let order = connection.start_order().lock().await;
+        let order = connection.processes().order().lock().await;
         let closed = |_| SftpError::Lost(Disconnect::ClosedHere);
+        let mark = Mark::random();
+        let environment = &connection.facts().environment;
+        mark.send(&lease.channel, environment)
+            .await
+            .map_err(closed)?;
         lease
             .channel
             .request_subsystem(true, "sftp")
             .await
             .map_err(closed)?;
-        let running = connection.note_started(rand::random());
+        let running = connection.processes().add(mark, Kind::Subsystem);
         drop(order);
         let (greeting, greeted) = oneshot::channel();
         let in_flight = Arc::new(InFlight::new(greeting));

@@ -31,6 +31,8 @@ pub(super) struct InFlight {
     failure: OnceLock<SftpError>,
     /// Fires when the channel ends.
     pub(super) ended: CancellationToken,
+    /// Fires when the server has closed its side, or is no longer waited for.
+    pub(super) closed: CancellationToken,
     /// Number of the next request.
     next: AtomicU32,
     started: Instant,
@@ -67,6 +69,7 @@ impl InFlight {
             greeting: Mutex::new(Some(greeting)),
             failure: OnceLock::new(),
             ended: CancellationToken::new(),
+            closed: CancellationToken::new(),
             next: AtomicU32::new(1),
             started: Instant::now(),
             active: AtomicU64::new(0),

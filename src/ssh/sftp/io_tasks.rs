@@ -14,16 +14,20 @@ use super::in_flight::{InFlight, Outgoing, SLOW_FACTOR};
 use super::parse::Parser;
 use crate::limits;
 use crate::ssh::channel::{ChannelPermit, Channels};
-use crate::ssh::connection::Running;
 use crate::ssh::disconnect::Disconnect;
 use crate::ssh::ending::helper::is_end;
+use crate::ssh::processes::Running;
 
 /// Interval between checks for silence.
 const SILENCE_TICK: Duration = Duration::from_secs(1);
 /// Bytes handed to the channel at once; each completed step proves that the server still reads.
 const WRITE_STEP_BYTES: usize = 64 * 1024;
 
-/// Sends the queued packets; closes the channel at the end of the queue.
+/// Time between the end of our requests and the close of the channel. A server that reads the end of its input exits
+/// in this time, and the host reports the exit. After a close, sshd reports nothing.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+/// Sends the queued packets; ends the channel at the end of the queue.
 pub(super) async fn write_all(
     write: ChannelWriteHalf<Msg>,
     mut queued: mpsc::Receiver<Outgoing>,
@@ -53,10 +57,13 @@ pub(super) async fn write_all(
         () = ended.cancelled() => {}
         () = sending => {}
     }
-    let _ = timeout(limits::SEND_TIMEOUT, write.close()).await;
     in_flight.fail(SftpError::Lost(Disconnect::Channel(
         "the sftp channel was closed",
     )));
+    // Failures mean that the connection is gone, which ends the channel too.
+    let _ = timeout(limits::SEND_TIMEOUT, write.eof()).await;
+    let _ = timeout(EXIT_GRACE, in_flight.closed.cancelled()).await;
+    let _ = timeout(limits::SEND_TIMEOUT, write.close()).await;
 }
 
 /// Dispatches every answer to its request until the channel ends. `held` keeps the place of the channel occupied.
@@ -68,6 +75,7 @@ pub(super) async fn read_all(
 ) {
     // Also when this task panics or is aborted, callers get an error.
     let fails = FailsAtEnd(Arc::clone(&in_flight));
+    let closed = in_flight.closed.clone().drop_guard();
     let mut parser = Parser::default();
     let mut ticks = interval(SILENCE_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,7 +96,8 @@ pub(super) async fn read_all(
         }
     };
     // The end of a channel is often the first news of the end of its connection.
-    let may_be_lost = matches!(error, SftpError::Lost(_) | SftpError::NoSubsystem(_));
+    let may_be_lost = !in_flight.ended.is_cancelled()
+        && matches!(error, SftpError::Lost(_) | SftpError::NoSubsystem(_));
     let error = if may_be_lost {
         let ended = timeout(limits::SFTP_LOSS_GRACE, connection.ended()).await;
         ended.map_or(error, SftpError::Lost)
@@ -106,6 +115,7 @@ pub(super) async fn read_all(
         }
     };
     let _ = timeout(limits::SFTP_SILENCE * SLOW_FACTOR, closing).await;
+    drop(closed);
     if has_exited {
         running.seen_to_end();
     }

@@ -14,13 +14,13 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use super::channel::{ChannelError, ChannelPermit, Channels, ready};
-use super::connection::Running;
 use super::ending::shell_command::Spared;
 use super::ending::{KillReport, process_group};
 use super::exec::{self, ChannelProgress, End};
 use super::framing::dialect::{self, Dialect};
 use super::framing::{Event, FrameReader};
 use super::peer_text::one_line;
+use super::processes::{Mark, Running};
 use super::timer::sleep_until_some;
 use super::{command as command_line, framing};
 use crate::limits;
@@ -63,8 +63,8 @@ fn said_words(said: &str) -> String {
 pub(crate) struct Shell {
     channels: Arc<Channels>,
     running: Option<Running>,
-    /// Its place in the order of commands: see `ending/process_group.rs`.
-    id: u64,
+    /// The mark of the shell's process.
+    mark: Mark,
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
     permit: ChannelPermit,
@@ -127,7 +127,7 @@ impl Shell {
         let started = started.await.map_err(told)?;
         let mut shell = Self {
             channels: Arc::clone(channels),
-            id: started.running.as_ref().map_or(0, |running| running.id),
+            mark: started.mark,
             running: started.running,
             read: started.read,
             write: started.write,
@@ -281,7 +281,7 @@ impl Shell {
             return None;
         }
         let channels = Arc::clone(&self.channels);
-        let killing = process_group::end(&channels, self.id);
+        let killing = process_group::end(&channels, self.mark);
         tokio::pin!(killing);
         let mut report = None;
         let mut give_up = None;
