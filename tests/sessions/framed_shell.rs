@@ -117,7 +117,7 @@ impl FramedHost {
                 Done::Lost => continue,
             }
             if tells {
-                let _ = stdout.send(format!("0022\n\0\0{token}z")).await;
+                let _ = stdout.send(format!("0022\n\0\0\0{token}z")).await;
             }
         }
     }

@@ -129,3 +129,22 @@ async fn secrets_of_the_environment_stay_where_they_are() {
     let kept = shell_with(&world, "echo $TOKEN_X", json!({})).await;
     assert_ran(&kept, 0, "sesame-7731\n", "");
 }
+
+#[tokio::test]
+async fn a_shell_that_exits_with_set_e_on_says_so() {
+    let world = World::start().await;
+    let on = "exit 1 with set -e on, which ends a shell when a command fails";
+    let ended = shell(&world, "cd /usr; export A=1; set -euo pipefail; false").await;
+    assert_says(&ended, &[on, "directory and exported variables"]);
+    // The option is known from an earlier command too, however that command set it.
+    let next = shell(&world, "cd /usr; export A=1; eval 'set -'e").await;
+    assert_says(&next, &["a new shell", on]);
+    let ended = shell(&world, "true; false").await;
+    assert_says(&ended, &[on, "with the last known directory"]);
+    assert_ran(&shell(&world, "pwd; echo $A").await, 0, "/usr\n1\n", "");
+    for command in ["set -e; exit 3", "set -e; set +e; (exit 4); exit"] {
+        let ended = shell(&world, command).await;
+        assert_says(&ended, &["the shell ended: exit"]);
+        assert!(!ended.status().contains("set -e"), "{}", ended.status());
+    }
+}

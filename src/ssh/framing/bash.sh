@@ -20,13 +20,13 @@ __mcp_sh() {
     \builtin printf '%se' "$2" >&99 && \builtin printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&98 && \builtin read -r __mcp_c && { [[ $__mcp_c == ")" ]] || \builtin exit 2; } && { [[ ${3-} ]] || __mcp_st "$2"; }
 }
 
-# __mcp_st TOKEN: prints the state, which is umask, exported variables and child processes.
+# __mcp_st TOKEN: prints the state, which is umask, exported variables, child processes and options.
 __mcp_st() {
     \builtin umask >&98
     \builtin export -p >&98
     __mcp_c=
     \builtin read -r __mcp_c </proc/$$/task/$$/children || \builtin true
-    \builtin printf '\0%s\0%sz' "$__mcp_c" "$1" >&98
+    \builtin printf '\0%s\0%s\0%sz' "$__mcp_c" "$-" "$1" >&98
 }
 
 # __mcp_ab: gives the running command up. From here on a DEBUG trap skips everything but the frame's end, with extdebug.

@@ -21,11 +21,13 @@
 //! (`set -n`, a function called `builtin`) reads that line and exits at once, instead of waiting for ever.
 
 pub(super) mod dialect;
+mod errexit;
 mod reader;
 mod saved;
 mod stateless;
 mod word;
 
+pub(super) use self::errexit::may_have_ended_shell;
 pub(super) use self::reader::{Event, FrameReader};
 pub(super) use self::saved::{Saved, read as read_state};
 pub(super) use self::stateless::is_plain;

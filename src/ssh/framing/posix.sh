@@ -8,5 +8,5 @@ exec 8>&1 9>&2 >/dev/null 2>&1
 __mcp_sh() {
     command printf '%se' "$2" >&9
     command printf '%se%d %s\0' "$2" "$1" "${PWD-}" >&8
-    [ -n "${3-}" ] || { umask >&8; export -p >&8; command printf '\0\0%sz' "$2" >&8; }
+    [ -n "${3-}" ] || { umask >&8; export -p >&8; command printf '\0\0%s\0%sz' "$-" "$2" >&8; }
 }

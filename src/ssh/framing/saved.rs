@@ -38,14 +38,16 @@ pub(in crate::ssh) struct Told {
     pub(in crate::ssh) saved: Saved,
     /// Children of the shell, which run in the background.
     pub(in crate::ssh) children: Vec<u32>,
+    /// `set -e` is on.
+    pub(in crate::ssh) errexit: bool,
 }
 
 /// Reads the text between a frame's end and the end of the state. A background process may have written into the
 /// text, and a shell will execute the result: anything but the exact form that shells write is rejected as a whole.
 pub(in crate::ssh) fn read(text: &[u8]) -> Option<Told> {
-    let mut parts = text.splitn(3, |byte| *byte == 0);
-    let (variables, children) = (parts.next()?, parts.next()?);
-    if !parts.next()?.is_empty() {
+    let mut parts = text.splitn(4, |byte| *byte == 0);
+    let (variables, children, options) = (parts.next()?, parts.next()?, parts.next()?);
+    if !parts.next()?.is_empty() || !options.iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
     let line = variables.iter().position(|byte| *byte == b'\n')?;
@@ -68,6 +70,7 @@ pub(in crate::ssh) fn read(text: &[u8]) -> Option<Told> {
     Some(Told {
         saved,
         children: children.collect::<Result<_, _>>().ok()?,
+        errexit: options.contains(&b'e'),
     })
 }
 
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn what_bash_and_dash_tell() {
         let told = read(
-            b"0022\ndeclare -x A=\"x y\"\ndeclare -rx B\ndeclare -x C=$'a\\nb'\ndeclare -ax E=([0]=\"x y\" [1]=\"z\")\nexport D='it'\"'\"'s'\n\x0012 345 \x00",
+            b"0022\ndeclare -x A=\"x y\"\ndeclare -rx B\ndeclare -x C=$'a\\nb'\ndeclare -ax E=([0]=\"x y\" [1]=\"z\")\nexport D='it'\"'\"'s'\n\x0012 345 \x00ehB\x00",
         )
         .unwrap();
         let value = |text: &str| Some(text.as_bytes().to_vec());
@@ -141,18 +144,21 @@ mod tests {
             ]
         );
         assert_eq!(told.children, [12, 345]);
+        assert!(told.errexit);
+        assert!(!read(b"0022\n\0\0hB\0").unwrap().errexit);
     }
 
     #[test]
     fn nothing_is_taken_of_what_a_background_process_has_written_into() {
         for text in [
-            "0022\ndeclare -x A=\"b\"\nnoise\n\0\0",
-            "0022\nrm -rf /\n\0\0",
-            "0022\ndeclare -x A=\"b\" rm\n\0\0",
-            "0022\ndeclare -x A=\"$(rm)\"\n\0\0",
-            "hello\n0022\n\0\0",
-            "0022\n\0x\0",
-            "0022\n\0\0late",
+            "0022\ndeclare -x A=\"b\"\nnoise\n\0\0\0",
+            "0022\nrm -rf /\n\0\0\0",
+            "0022\ndeclare -x A=\"b\" rm\n\0\0\0",
+            "0022\ndeclare -x A=\"$(rm)\"\n\0\0\0",
+            "hello\n0022\n\0\0\0",
+            "0022\n\0x\0\0",
+            "0022\n\0\0\0late",
+            "0022\n\0\0no option\0",
             "",
         ] {
             assert_eq!(read(text.as_bytes()), None, "{text:?}");
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn values_are_not_printed() {
-        let told = read(b"0022\ndeclare -x A=\"secret\"\n\0\0").unwrap();
+        let told = read(b"0022\ndeclare -x A=\"secret\"\n\0\0\0").unwrap();
         assert!(!format!("{told:?}").contains("secret"));
     }
 }

@@ -63,6 +63,7 @@ struct Turn<'a> {
     sink: &'a mut Sink,
     carry_over: &'a ShellCarryOver,
     children: &'a Spared,
+    errexit: &'a mut bool,
     background: &'a mut Background,
     /// The shell writes its state behind the frame.
     tells_state: bool,
@@ -87,7 +88,9 @@ impl Turn<'_> {
                 }
             }
             // Of this command, or still of the one before.
-            Event::State(state) => keep_state(state, self.carry_over, self.children),
+            Event::State(state) => {
+                keep_state(state, self.carry_over, self.children, self.errexit);
+            }
             Event::Broken => self.is_broken = true,
         }
     }
@@ -190,6 +193,7 @@ impl Shell {
                 sink: frame.sink,
                 carry_over,
                 children: &self.children,
+                errexit: &mut self.errexit,
                 background: &mut self.background,
                 tells_state,
                 status: None,
@@ -226,13 +230,19 @@ impl Shell {
             },
             None => {
                 reader.finish(&mut |event| turn.take(event));
-                self.finish_without_frame(driven, background).await
+                self.finish_without_frame(driven, background, frame.text)
+                    .await
             }
         }
     }
 
     /// The frame has no end: the shell has ended, or has to.
-    async fn finish_without_frame(&mut self, driven: Driven, background: Background) -> Done {
+    async fn finish_without_frame(
+        &mut self,
+        driven: Driven,
+        background: Background,
+        command: &[u8],
+    ) -> Done {
         if self.progress.end.is_some()
             && let Some(running) = self.running.take()
         {
@@ -251,7 +261,7 @@ impl Shell {
                 held_by_background: !self.progress.streams_ended,
                 ..finished(end, driven.kill)
             };
-            return done(finished, &self.end_words());
+            return done(finished, &self.end_words_after(command));
         }
         let destroyed = self.destroy().await;
         let unsure = KillReport {
@@ -267,6 +277,16 @@ impl Shell {
             .failure
             .unwrap_or("it did not come back from the command that was ended");
         done(finished(End::Unseen, Some(kill)), words)
+    }
+
+    /// How the shell ended during a command, and whether `set -e` was on.
+    fn end_words_after(&self, command: &[u8]) -> String {
+        let words = self.end_words();
+        let has_failed = matches!(self.progress.end, Some(End::Exited(1..)));
+        if has_failed && framing::may_have_ended_shell(command, self.errexit) {
+            return format!("{words} with set -e on, which ends a shell when a command fails");
+        }
+        words
     }
 
     /// Why the connection was lost, if it ended with the shell.

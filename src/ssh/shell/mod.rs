@@ -77,6 +77,8 @@ pub(crate) struct Shell {
     children: Spared,
     /// No command so far can have defined functions, aliases or traps, so plain words have their usual meaning.
     is_plain: bool,
+    /// `set -e` was on after the last command that told the state of the shell.
+    errexit: bool,
     background: Background,
 }
 
@@ -139,6 +141,7 @@ impl Shell {
             process: 0,
             children: Spared::default(),
             is_plain: false,
+            errexit: false,
             background: Background::default(),
         };
         match shell.introduce().await {
@@ -254,11 +257,11 @@ impl Shell {
     }
 
     fn receive_idle(&mut self, message: Option<russh::ChannelMsg>, carry_over: &ShellCarryOver) {
-        let (reader, background, children) =
-            (&mut self.reader, &mut self.background, &self.children);
+        let (reader, background) = (&mut self.reader, &mut self.background);
+        let (children, errexit) = (&self.children, &mut self.errexit);
         self.progress.receive(message, &mut |stream, bytes| {
             reader.feed(stream, bytes, &mut |event| match event {
-                Event::State(state) => keep_state(state, carry_over, children),
+                Event::State(state) => keep_state(state, carry_over, children, errexit),
                 Event::Background(stream, bytes) => background.push(stream, bytes),
                 _ => {}
             });
@@ -329,10 +332,16 @@ impl Shell {
 }
 
 /// Keeps the state that a shell has written, unless another process has written into the text.
-fn keep_state(text: Option<Vec<u8>>, carry_over: &ShellCarryOver, children: &Spared) {
+fn keep_state(
+    text: Option<Vec<u8>>,
+    carry_over: &ShellCarryOver,
+    children: &Spared,
+    errexit: &mut bool,
+) {
     carry_over.pay_state();
     if let Some(told) = text.as_deref().and_then(framing::read_state) {
         *children.lock().unwrap_or_else(PoisonError::into_inner) = told.children;
+        *errexit = told.errexit;
         carry_over.keep_state(told.saved);
     }
 }

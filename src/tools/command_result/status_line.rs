@@ -138,7 +138,7 @@ fn shell_remarks(shell: &ShellFacts) -> Vec<String> {
     let mut remarks: Vec<_> = shell.remarks.iter().map(visible).collect();
     if let Some(ended) = &shell.ended {
         remarks.push(format!(
-            "the shell ended: {ended}; the next ssh_shell starts a new one"
+            "the shell ended: {ended}; the next ssh_shell starts a new one with the last known directory and exported variables"
         ));
     }
     let background = &shell.background;

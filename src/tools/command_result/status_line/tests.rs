@@ -213,7 +213,8 @@ fn the_shell_is_remarked_on() {
     };
     assert_eq!(
         render(&facts),
-        "exit 0 in 0.42 s (session web; was in /tmp\\x1b; the shell ended: exit 3; the next ssh_shell starts a new one; \
+        "exit 0 in 0.42 s (session web; was in /tmp\\x1b; the shell ended: exit 3; the next ssh_shell starts a new one \
+         with the last known directory and exported variables; \
          background processes had printed 9 bytes since the command before, the first 3 of them shown last)"
     );
 }
