@@ -65,14 +65,14 @@ pub struct CommandLine {
     pub cwd_failure: Option<String>,
 }
 
-/// A command for the persistent shell.
-pub fn shell_line(command: &str) -> Result<CommandLine, CommandError> {
+/// A command for the persistent shell, which enters `cwd` by itself.
+pub fn shell_line(command: &str, cwd: Option<&str>) -> Result<CommandLine, CommandError> {
     if command.len() > limits::SHELL_COMMAND_MAX_BYTES {
         return Err(CommandError::TooLongForShell {
             bytes: command.len(),
         });
     }
-    check(command, None, &BTreeMap::new())?;
+    check(command, cwd, &BTreeMap::new())?;
     Ok(CommandLine {
         line: command.to_owned(),
         cwd_failure: None,

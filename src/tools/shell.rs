@@ -24,6 +24,7 @@ pub(super) struct Parameters {
     session: Option<String>,
     /// As in ssh_exec
     until: Option<String>,
+    cwd: Option<String>,
     wait_ms: Option<u64>,
     /// Stop it after this time
     timeout_ms: Option<u64>,
@@ -34,7 +35,7 @@ impl Tool for Shell {
     type Parameters = Parameters;
     const NAME: &'static str = "ssh_shell";
     const TITLE: &'static str = "Run in the session's shell";
-    const DESCRIPTION: &'static str = "Run a command in the session's persistent bash: cd, variables, functions and options last from call to call. One command at a time; stdin is empty. Otherwise like ssh_exec.";
+    const DESCRIPTION: &'static str = "Run a command in the session's persistent bash: cwd, variables, functions and options last. One command at a time; stdin is empty. Otherwise like ssh_exec.";
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: true,
@@ -47,7 +48,7 @@ impl Tool for Shell {
         let until = parameters::until(parameters.until.as_deref())?;
         let request = ExecRequest {
             command: parameters.command,
-            cwd: None,
+            cwd: parameters.cwd.filter(|cwd| !cwd.is_empty()),
             env: Default::default(),
             stdin: None,
             interactive: false,

@@ -69,3 +69,32 @@ async fn lines_are_counted_from_the_command_s_own_first_line() {
     let answer = shell(&world, "echo on").await;
     assert_ran(&answer, 0, "on\n", "");
 }
+
+#[tokio::test]
+async fn cwd_changes_the_directory_of_the_shell_first() {
+    let world = World::start().await;
+    let place = shell(
+        &world,
+        "mkdir -p \"$HOME/a 'b'/-\"; cd \"$HOME/a 'b'\"; pwd; cd /",
+    )
+    .await;
+    let place = place.text().trim_end().to_owned();
+    let answer = shell_with(&world, "pwd; echo $LINENO", json!({"cwd": "~/a 'b'"})).await;
+    assert_ran(&answer, 0, &format!("{place}\n1\n"), "");
+    assert_eq!(answer.meta("cwd"), place.as_str());
+    let answer = shell_with(&world, "pwd", json!({"cwd": "-"})).await;
+    assert_ran(&answer, 0, &format!("{place}/-\n"), "");
+    // A shell in which a failed command is the end, with traces and a function in the way.
+    shell(&world, "cd() { echo mine; }; export CDPATH=/; set -eux").await;
+    for missing in ["/no/such/place", "usr"] {
+        let answer = shell_with(&world, "touch ran", json!({"cwd": missing})).await;
+        answer.assert_error("remotePathError", &[missing, "No such file", "not run"]);
+    }
+    let answer = shell_with(&world, "ls", json!({"cwd": ".."})).await;
+    assert_eq!(stream(&answer, "stdout"), "-\n");
+    assert_eq!(answer.meta("shellGeneration"), 1, "{}", answer.status());
+    let answer = shell_with(&world, "pwd; set +eux", json!({})).await;
+    assert_eq!(stream(&answer, "stdout"), format!("{place}\n"));
+    let answer = shell_with(&world, "true", json!({"cwd": "a\0b"})).await;
+    answer.assert_error("invalidParameter", &["NUL"]);
+}

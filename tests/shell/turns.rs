@@ -28,7 +28,13 @@ async fn a_long_command_goes_on_as_a_job_and_the_shell_is_busy() {
     let busy = shell_with(&world, "echo no", json!({"waitMs": 100})).await;
     busy.assert_error(
         "busy",
-        &["sleep 1000", "web-1", "since", "ssh_input", "not sent"],
+        &[
+            "sleep 1000",
+            "web-1",
+            "has been running for",
+            "ssh_input",
+            "not sent",
+        ],
     );
     let meta = &busy.result["_meta"]["mcp-ssh-sessions/error"];
     assert_eq!(
@@ -129,6 +135,9 @@ async fn a_call_waits_no_longer_than_it_said() {
 async fn two_sessions_have_two_shells() {
     let world = World::start().await;
     world.connect("other").await;
+    world
+        .call("ssh_set_default", json!({"session": "web"}))
+        .await;
     shell(&world, "V=web; sleep 1000 & cd /usr").await;
     let other = shell_with(&world, "echo ${V-none}; cd /", json!({"session": "other"})).await;
     assert_ran(&other, 0, "none\n", "");

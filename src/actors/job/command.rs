@@ -25,7 +25,7 @@ impl CommandWork {
     /// Makes the text for the host: in a shell the command itself, else the line of the exec request.
     pub(crate) fn prepare(request: ExecRequest, run_in: RunIn) -> Result<Self, CommandError> {
         let line = match run_in {
-            RunIn::Shell => command::shell_line(&request.command)?,
+            RunIn::Shell => command::shell_line(&request.command, request.cwd.as_deref())?,
             RunIn::Channel => command::command_line(
                 &request.command,
                 request.cwd.as_deref(),

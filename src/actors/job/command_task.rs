@@ -22,6 +22,8 @@ pub(crate) enum CommandEnd {
     NoChannel(ChannelError),
     /// No shell was available: nothing was sent.
     NoShell(OpenError),
+    /// The shell could not enter the directory of the command, for this reason: the command did not run.
+    NoDirectory(String),
     /// The command was given up before it was sent.
     GivenUp,
     /// The command ran.
@@ -90,6 +92,7 @@ async fn run_in_shell(task: JobTask<CommandWork>, shell: &ActorRef<ShellMessage>
     let work = Box::new(ShellWork {
         work: Work {
             command: task.work.line.line.clone(),
+            cwd: task.work.request.cwd.clone(),
             sink: Box::new(move |stream, bytes| sink.append(stream, bytes)),
             sent: Box::new(move || sent.mark_sent()),
             stop: task.stop,
@@ -110,6 +113,7 @@ async fn run_in_shell(task: JobTask<CommandWork>, shell: &ActorRef<ShellMessage>
         Ok(Served::NoShell(OpenError::Lost(reason))) => CommandEnd::LinkWasDead(reason),
         Ok(Served::NoShell(OpenError::Channel(error))) => CommandEnd::NoChannel(error),
         Ok(Served::NoShell(error)) => CommandEnd::NoShell(error),
+        Ok(Served::NoDirectory(reason)) => CommandEnd::NoDirectory(reason),
         Ok(Served::GivenUp) => CommandEnd::GivenUp,
         Err(_) if record.is_sent() => CommandEnd::ShellFailed,
         Err(_) => CommandEnd::LinkWasDead(Disconnect::Channel("the shell had ended")),

@@ -72,6 +72,10 @@ impl JobWork for CommandWork {
             }
             Some(CommandEnd::NoChannel(error)) => Verdict::failed(SessionError::Channel { error }),
             Some(CommandEnd::NoShell(error)) => Verdict::failed(SessionError::NoShell { error }),
+            Some(CommandEnd::NoDirectory(reason)) => Verdict::failed(SessionError::BadDirectory {
+                cwd: self.request.cwd.clone().unwrap_or_default(),
+                reason,
+            }),
             Some(CommandEnd::GivenUp) => Verdict::failed(given_up(job)),
             Some(CommandEnd::Finished(finished)) => self.judge_finished(job, finished),
             Some(CommandEnd::ShellFailed) | None => Verdict::failed(job.record.crashed()),

@@ -26,6 +26,8 @@ pub(crate) struct ShellWork {
 pub(crate) enum Served {
     /// The command ran, or may have run: its end, and the state of the shell.
     Ran(Box<(Finished, ShellFacts)>),
+    /// The directory of the command could not be entered, for this reason: the command did not run.
+    NoDirectory(String),
     /// No shell was available: nothing was sent.
     NoShell(OpenError),
     /// The command was given up before it was sent.
@@ -152,7 +154,10 @@ async fn run_command(
         facts.ended = Some(words.clone());
         close_in_background(current, memory, words);
     }
-    Served::Ran(Box::new((done.finished, facts)))
+    match done.no_directory {
+        Some(reason) => Served::NoDirectory(reason),
+        None => Served::Ran(Box::new((done.finished, facts))),
+    }
 }
 
 /// Opens a shell with the state of the last shell, and says in remarks which state was restored or lost.

@@ -53,7 +53,7 @@ impl SupervisorHandle {
         self.run_command(name, request, RunIn::Channel).await
     }
 
-    /// The same in the session's shell. Of the request, `cwd`, `env`, `stdin`, `interactive` and `pty` do not apply.
+    /// The same in the session's shell. Of the request, `env`, `stdin`, `interactive` and `pty` do not apply.
     pub async fn shell(
         &self,
         name: Option<SessionName>,

@@ -77,6 +77,28 @@ impl Dialect {
         frame
     }
 
+    /// The command that changes the directory. Prints `failure` on stdout if the directory cannot be entered: the exit
+    /// status cannot tell that, because under `set -e` a failed command would end the shell. A leading `~` is the remote
+    /// home; CDPATH and a directory named "-" have no special meaning.
+    pub(in crate::ssh) fn changing_directory(self, directory: &str, failure: &str) -> Vec<u8> {
+        let builtin = match self {
+            Self::Bash => "\\builtin",
+            Self::Sh => "command",
+        };
+        let mut text = format!("CDPATH= {builtin} cd -- ").into_bytes();
+        let word = match directory.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                text.extend_from_slice(b"\"$HOME\"");
+                rest.to_owned()
+            }
+            _ if directory.starts_with('-') => format!("./{directory}"),
+            _ => directory.to_owned(),
+        };
+        quote_into(&mut text, &[word.as_bytes()]);
+        text.extend_from_slice(format!(" >/dev/null || {builtin} printf {failure}").as_bytes());
+        text
+    }
+
     /// The command that restores the old shell's state in a new shell. The exit status is 0 if the directory could be
     /// entered.
     pub(in crate::ssh) fn restoring(self, saved: &Saved) -> Vec<u8> {
@@ -175,6 +197,23 @@ mod tests {
             text,
             "((1))>&$((LINENO=0))\n__mcp_r=1;\\builtin eval ' echo '\\''x\n' </dev/null >&98 2>&99 98>&- 99>&-;\\__mcp_sh \"$?\" T0 x\n)\n"
         );
+    }
+
+    #[test]
+    fn a_directory_is_one_word_of_cd() {
+        for (directory, word) in [
+            ("/it's", "'/it'\\''s'"),
+            ("~", "\"$HOME\"''"),
+            ("~/a b", "\"$HOME\"'/a b'"),
+            ("~user", "'~user'"),
+            ("-", "'./-'"),
+        ] {
+            let text = Dialect::Sh.changing_directory(directory, "T0");
+            assert_eq!(
+                String::from_utf8(text).unwrap(),
+                format!("CDPATH= command cd -- {word} >/dev/null || command printf T0")
+            );
+        }
     }
 
     #[test]

@@ -26,14 +26,16 @@ use crate::ssh::framing::{self, Event, FrameReader};
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// Receives the output of a command.
-type Sink = dyn FnMut(Stream, &[u8]) + Send;
+type Sink<'a> = dyn FnMut(Stream, &[u8]) + Send + 'a;
 
 /// A command for a shell.
 pub(crate) struct Work {
     /// As given by the caller.
     pub(crate) command: String,
+    /// Directory that the shell enters first.
+    pub(crate) cwd: Option<String>,
     /// Receives the output.
-    pub(crate) sink: Box<Sink>,
+    pub(crate) sink: Box<Sink<'static>>,
     /// Called when the command goes out.
     pub(crate) sent: Box<dyn FnOnce() + Send>,
     /// Ends the command.
@@ -50,6 +52,8 @@ pub(crate) struct Done {
     pub(crate) shell_ended: Option<String>,
     /// Output of background processes from before the command.
     pub(crate) background: Background,
+    /// Why the directory of the command could not be entered; the command did not run then.
+    pub(crate) no_directory: Option<String>,
 }
 
 /// A command whose end is the end of its frame, which the shell writes.
@@ -60,7 +64,7 @@ struct FrameEnd<'a> {
 
 /// What a command and its shell have written so far.
 struct Turn<'a> {
-    sink: &'a mut Sink,
+    sink: &'a mut Sink<'a>,
     carry_over: &'a ShellCarryOver,
     children: &'a Spared,
     errexit: &'a mut bool,
@@ -115,11 +119,11 @@ impl EndDetector for FrameEnd<'_> {
 }
 
 /// Input and controls of one frame.
-struct Frame<'a> {
-    text: &'a [u8],
-    sink: &'a mut Sink,
-    stop: &'a CancellationToken,
-    signals: mpsc::Receiver<Signal>,
+pub(super) struct Frame<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) sink: &'a mut Sink<'a>,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) signals: mpsc::Receiver<Signal>,
 }
 
 impl Shell {
@@ -158,11 +162,25 @@ impl Shell {
     pub(crate) async fn run_command(&mut self, work: Work, carry_over: &ShellCarryOver) -> Done {
         let Work {
             command,
+            cwd,
             mut sink,
-            sent,
+            mut sent,
             stop,
             signals,
         } = work;
+        if let Some(cwd) = cwd {
+            let entering = self.change_directory(&cwd, &stop, sent, carry_over);
+            let mut done = Box::pin(entering).await;
+            if done.shell_ended.is_some() || done.finished.kill.is_some() {
+                return done;
+            }
+            self.background
+                .prepend(std::mem::take(&mut done.background));
+            if done.no_directory.is_some() {
+                return done;
+            }
+            sent = Box::new(|| {});
+        }
         let frame = Frame {
             text: command.as_bytes(),
             sink: &mut *sink,
@@ -172,7 +190,7 @@ impl Shell {
         self.run_frame(frame, sent, carry_over).await
     }
 
-    async fn run_frame(
+    pub(super) async fn run_frame(
         &mut self,
         frame: Frame<'_>,
         sent: impl FnOnce(),
@@ -227,6 +245,7 @@ impl Shell {
                 finished: finished(End::Exited(status), driven.kill),
                 shell_ended: None,
                 background,
+                no_directory: None,
             },
             None => {
                 reader.finish(&mut |event| turn.take(event));
@@ -252,6 +271,7 @@ impl Shell {
             finished,
             shell_ended: Some(words.to_owned()),
             background,
+            no_directory: None,
         };
         if let Some(reason) = self.lost_because().await {
             return done(finished(End::Lost(reason), None), "the connection was lost");

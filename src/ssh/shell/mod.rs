@@ -5,6 +5,7 @@
 
 mod carry_over;
 mod command;
+mod directory;
 
 use std::sync::{Arc, PoisonError};
 
@@ -102,6 +103,15 @@ impl Background {
         };
         let room = limits::SHELL_BACKGROUND_KEPT_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
+    }
+
+    /// Puts earlier output in front.
+    fn prepend(&mut self, earlier: Self) {
+        let bytes = self.bytes + earlier.bytes;
+        let later = std::mem::replace(self, earlier);
+        self.push(Stream::Stdout, &later.stdout);
+        self.push(Stream::Stderr, &later.stderr);
+        self.bytes = bytes;
     }
 }
 
