@@ -145,6 +145,14 @@ pub const SHELL_LOOK_MAX: Duration = Duration::from_secs(60);
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
 /// Largest connect timeout: a call has to answer before its client gives up.
 pub const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(50);
+/// Largest `retryForMs`: below the 60 s after which clients give up a call.
+pub const RETRY_FOR_MAX: Duration = Duration::from_secs(50);
+/// First wait between two tries of `retryForMs`, doubled after each: a host that boots is soon up.
+pub const RETRY_WAIT_INITIAL: Duration = Duration::from_millis(500);
+/// Longest wait between two tries of `retryForMs`: a caller waits for the host.
+pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Time for all tries of `retryForMs`, the last included: below the 60 s after which clients give up a call.
+pub const RETRY_CALL_MAX: Duration = Duration::from_secs(55);
 /// Time for `ssh -G` with the `Match exec` commands that it may run.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of output read from `ssh -G`: several times the longest real configuration.

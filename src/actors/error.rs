@@ -59,6 +59,19 @@ pub enum SessionError {
         /// When the session will try again by itself.
         retry_after: Option<Duration>,
     },
+    /// A connect was tried until its time was over, or until a failure that does not pass.
+    #[error("{last} (after {tries} tries in {:.1} s)", within.as_secs_f64())]
+    Retried {
+        /// Failure of the last try.
+        last: Box<SessionError>,
+        /// Number of tries.
+        tries: u32,
+        /// Time of all tries.
+        within: Duration,
+    },
+    /// A try to connect did not end within the time of its call.
+    #[error("the last try had not ended after {:.1} s", .0.as_secs_f64())]
+    TryAbandoned(Duration),
     /// The command has a form that cannot be sent.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -210,6 +223,8 @@ impl SessionError {
                 ErrorCode::NotConnected
             }
             Self::Dial { error, .. } => error.code(),
+            Self::Retried { last, .. } => last.code(),
+            Self::TryAbandoned(_) => ErrorCode::ConnectFailed,
             Self::Channel { error } => match error {
                 ChannelError::Closed(_) => ErrorCode::ConnectionLost,
                 ChannelError::Refused(_) => ErrorCode::Unsupported,
@@ -254,11 +269,13 @@ impl SessionError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Dial { error, .. } => !error.is_permanent(),
+            Self::Retried { last, .. } => last.is_retryable(),
             Self::Channel { error } => !matches!(error, ChannelError::Refused(_)),
             Self::TooManyJobs { .. }
             | Self::QueueTimeout { .. }
             | Self::TooManyTransfers { .. }
             | Self::ShellBusy { .. }
+            | Self::TryAbandoned(_)
             | Self::LostBeforeSend(_) => true,
             Self::Transfer(failure) => failure.error.is_retryable(),
             _ => false,
@@ -269,6 +286,7 @@ impl SessionError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Dial { retry_after, .. } => *retry_after,
+            Self::Retried { last, .. } => last.retry_after(),
             _ => None,
         }
     }
@@ -277,6 +295,7 @@ impl SessionError {
     pub fn state(&self) -> Option<StateName> {
         match self {
             Self::Dial { state, .. } => *state,
+            Self::Retried { last, .. } => last.state(),
             Self::Parked(_) => Some(StateName::Failed),
             Self::PasswordNeeded(_) => Some(StateName::Saved),
             _ => None,

@@ -32,3 +32,4 @@ pub mod supervisor;
 pub use client::{Caller, Client};
 pub use error::SessionError;
 pub use supervisor::handle::SupervisorHandle;
+pub use supervisor::retry::{Retry, RetryWatch};

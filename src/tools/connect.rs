@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::connect_record::ConnectRecord;
 use super::error::ToolError;
 use super::tool::{Call, Hints, Tool};
-use super::{parameters, record, schema};
+use super::{parameters, progress, record, schema};
 use crate::actors::request::ConnectRequest;
 use crate::limits;
 use crate::ssh::credentials::{Credentials, Secret};
@@ -40,6 +40,8 @@ pub(super) struct Parameters {
     make_default: Option<bool>,
     /// For the whole connect
     connect_timeout_ms: Option<u64>,
+    /// Keep trying until the host is up; at most 50000
+    retry_for_ms: Option<u64>,
 }
 
 impl Tool for Connect {
@@ -58,10 +60,12 @@ impl Tool for Connect {
     }
 
     async fn call(call: Call, parameters: Parameters) -> Result<CallToolResult, ToolError> {
+        let retry = parameters::retry(parameters.retry_for_ms)?;
         let request = request(parameters)?;
         let cancelled = call.context.ct.clone();
+        let _reports = progress::report_tries(&call.context, retry.failures.clone());
         tokio::select! {
-            report = call.supervisor.connect(request) => record::result(&ConnectRecord::from(report?)),
+            report = call.supervisor.connect_within(request, retry) => record::result(&ConnectRecord::from(report?)),
             // The client gets no answer; a dial that is under way ends by itself.
             () = cancelled.cancelled() => Err(ToolError::cancelled()),
         }

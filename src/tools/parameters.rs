@@ -5,6 +5,7 @@ use std::time::Duration;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::ToolError;
+use crate::actors::Retry;
 use crate::limits;
 use crate::store::SessionName;
 
@@ -63,6 +64,15 @@ pub(super) fn pattern(parameter: &str, text: &str) -> Result<Regex, ToolError> {
 /// `until`.
 pub(super) fn until(text: Option<&str>) -> Result<Option<Regex>, ToolError> {
     text.map(|text| pattern("until", text)).transpose()
+}
+
+/// `retryForMs`.
+pub(super) fn retry(millis: Option<u64>) -> Result<Retry, ToolError> {
+    let within = duration("retryForMs", millis, limits::RETRY_FOR_MAX)?;
+    Ok(Retry {
+        within: within.unwrap_or_default(),
+        ..Retry::default()
+    })
 }
 
 /// `waitMs`.

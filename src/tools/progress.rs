@@ -1,4 +1,5 @@
-//! Progress notifications, at most once a second: a running command's last line, a transfer's bytes.
+//! Progress notifications, at most once a second: a running command's last line, a transfer's bytes, the failed
+//! tries of a connect.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use rmcp::service::RequestContext;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::actors::RetryWatch;
 use crate::actors::output::OutputWatch;
 use crate::actors::request::TransferWatch;
 use crate::output::Output;
@@ -54,6 +56,23 @@ pub(super) fn report_transfer(
             note = note.with_total(total as f64);
         }
         Some(note.with_message(format!("{bytes} of {total} bytes")))
+    })
+}
+
+/// Reports the failed tries of a connect to a client that asked for progress, until the guard is dropped.
+pub(super) fn report_tries(
+    context: &RequestContext<RoleServer>,
+    failures: RetryWatch,
+) -> Option<DropGuard> {
+    let mut reported = 0;
+    report(context, move |token| {
+        let failures = failures
+            .get()
+            .filter(|failures| failures.tries > reported)?;
+        reported = failures.tries;
+        let last = visible_line(&failures.last.to_string(), LINE_MAX_CHARS);
+        let note = ProgressNotificationParam::new(token, f64::from(failures.tries));
+        Some(note.with_message(format!("try {} failed: {last}", failures.tries)))
     })
 }
 

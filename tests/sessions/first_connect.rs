@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_ssh_sessions::actors::SessionError;
 use mcp_ssh_sessions::actors::request::ConnectRequest;
+use mcp_ssh_sessions::actors::{Retry, SessionError};
 use mcp_ssh_sessions::demo::generate_key;
 use mcp_ssh_sessions::error::ErrorCode;
 use mcp_ssh_sessions::store::{AuthKind, SessionSpec};
@@ -310,4 +310,78 @@ async fn a_name_that_is_not_known_is_told_with_those_that_are() {
     assert_eq!(error.code(), ErrorCode::NoSuchSession);
     let error = world.supervisor.disconnect(Some(name("api")), true).await;
     assert_eq!(error.unwrap_err().code(), ErrorCode::NoSuchSession);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_is_tried_again_until_the_host_is_up() {
+    let world = World::new().await;
+    world.web().host.refuse_connects(true);
+    let retry = Retry {
+        within: Duration::from_secs(20),
+        ..Retry::default()
+    };
+    let (supervisor, failures) = (world.supervisor.clone(), retry.failures.clone());
+    let call = tokio::spawn(async move {
+        let request = request("web", "web");
+        supervisor.connect_within(request, retry).await
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!call.is_finished());
+    let failed = failures.get().expect("failed tries");
+    assert!((3..10).contains(&failed.tries), "{failed:?}");
+    world.web().host.refuse_connects(false);
+    let report = answer(call).await.unwrap();
+    assert!(report.is_default && !report.reused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_after_the_last_try_counts_the_tries() {
+    let world = World::new().await;
+    world.web().host.refuse_connects(true);
+    let retry = Retry {
+        within: Duration::from_secs(5),
+        ..Retry::default()
+    };
+    let begun = tokio::time::Instant::now();
+    let call = world
+        .supervisor
+        .connect_within(request("web", "web"), retry.clone());
+    let error = call.await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(7));
+    assert_eq!(error.code(), ErrorCode::ConnectFailed, "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("tries in"));
+    // A failure that does not pass ends the tries at once.
+    world.web().host.refuse_connects(false);
+    world.web().host.set_options(|options| {
+        options.authorized_key = generate_key().public_key().clone();
+    });
+    let begun = tokio::time::Instant::now();
+    let call = world
+        .supervisor
+        .connect_within(request("web", "web"), retry);
+    let error = call.await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AuthFailed, "{error}");
+    assert!(begun.elapsed() < Duration::from_millis(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_is_tried_again_and_does_not_drop_a_link_that_came_back() {
+    let world = World::new().await;
+    world.connect("web").await;
+    world.web().host.refuse_connects(true);
+    let retry = Retry {
+        within: Duration::from_secs(30),
+        ..Retry::default()
+    };
+    let supervisor = world.supervisor.clone();
+    let call = tokio::spawn(async move {
+        let session = Some(name("web"));
+        supervisor.reconnect_within(session, retry).await
+    });
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!call.is_finished());
+    world.web().host.refuse_connects(false);
+    let report = answer(call).await.unwrap();
+    assert_eq!(report.session, name("web"));
+    assert_eq!(world.state("web").await, "ready");
 }

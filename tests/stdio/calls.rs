@@ -277,3 +277,17 @@ async fn more_calls_than_the_limit_are_refused_at_once() {
     }
     client.succeed("ssh_exec", json!({"command": "true"})).await;
 }
+
+#[tokio::test]
+async fn a_connect_with_retry_says_how_often_it_was_tried() {
+    let mut client = Client::builder().start();
+    client.initialize().await;
+    // Nothing listens on port 1.
+    let arguments = json!({"host": "127.0.0.1", "port": 1, "retryForMs": 1200});
+    let result = client.call("ssh_connect", arguments).await;
+    assert_eq!(error_code(&result), "connectFailed", "{result}");
+    assert!(text(&result).contains("tries in"), "{result}");
+    let arguments = json!({"host": "127.0.0.1", "retryForMs": 50_001});
+    let result = client.call("ssh_connect", arguments).await;
+    assert_eq!(error_code(&result), "invalidParameter", "{result}");
+}

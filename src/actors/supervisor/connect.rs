@@ -38,6 +38,15 @@ impl SupervisorHandle {
         Ok(self.finish_connect(report, None, false).await)
     }
 
+    /// Connects a known session as saved; the client's default stays.
+    pub(super) async fn connect_in_place(
+        &self,
+        request: &ConnectRequest,
+    ) -> Result<ConnectReport, SessionError> {
+        let report = self.ask_to_connect(request, true).await?;
+        Ok(self.finish_connect(report, None, false).await)
+    }
+
     /// Asks the session to connect, started if there is none.
     async fn ask_to_connect(
         &self,

@@ -237,7 +237,7 @@ impl SupervisorHandle {
         client.default_among(self.known_names().await.iter())
     }
 
-    async fn saved_spec(&self, name: &SessionName) -> Result<SessionSpec, SessionError> {
+    pub(super) async fn saved_spec(&self, name: &SessionName) -> Result<SessionSpec, SessionError> {
         let content = self.load_store().await?;
         match content.sessions.get(name) {
             Some(spec) => Ok(spec.clone()),

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod list;
 pub(crate) mod message;
 pub(crate) mod restart;
+pub mod retry;
 
 use std::collections::BTreeMap;
 
