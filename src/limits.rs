@@ -57,7 +57,7 @@ pub const ENDED_JOBS_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 pub const ENDED_JOBS_KEPT_BYTES: u64 = 1024 * 1024 * 1024;
 /// Silence after which a last line that looks like a prompt means that a command waits for input: shorter pauses are
 /// common in the middle of a line.
-pub const PROMPT_SILENCE: Duration = Duration::from_secs(1);
+pub const PROMPT_SILENCE: Duration = Duration::from_millis(300);
 /// Columns of a terminal: wide enough for the tables of most tools.
 pub const PTY_COLUMNS: u32 = 120;
 /// Rows of a terminal: a common size of a window.

@@ -127,6 +127,7 @@ impl Tool for Input {
         if job.ended().is_some() {
             return Err(ended(&job));
         }
+        job.note_input();
         let output_before = job.output.arrived().bytes;
         let written = match parameters.text {
             Some(text) => write_text(&job, text.into_bytes().into()).await?,

@@ -22,7 +22,6 @@ mod line_watch;
 mod output;
 mod parameters;
 mod progress;
-mod prompt;
 mod reconnect;
 mod record;
 pub mod render;

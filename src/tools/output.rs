@@ -16,7 +16,7 @@ use super::line_watch::LineWatch;
 use super::render::{self, Block, PageView};
 use super::tool::{Call, Hints, Tool};
 use super::until::Until;
-use super::{parameters, progress, prompt, transfer};
+use super::{parameters, progress, transfer};
 use crate::actors::SessionError;
 use crate::actors::job::record::JobRecord;
 use crate::actors::output::OutputWatch;
@@ -162,8 +162,8 @@ pub(super) struct Answer {
     pub(super) until: Option<Regex>,
 }
 
-/// Waits for the output that follows an input, and shows the unread part's tail. Without `until`, the wait also ends when
-/// the job seems to wait for the next input.
+/// Waits for the output that follows an input, and shows the unread part's tail. The wait also ends
+/// when the job seems to wait for the next input.
 pub(super) async fn follow(
     call: &Call,
     record: &Arc<JobRecord>,
@@ -179,10 +179,9 @@ pub(super) async fn follow(
     };
     let until = answer.until;
     let deadline = Instant::now() + answer.wait;
-    let matched = tokio::select! {
-        matched = reader.wait(deadline, &call.context.ct, until.as_ref()) => matched,
-        () = prompt::seen(record, answer.output_before), if until.is_none() => None,
-    };
+    let matched = reader
+        .wait(deadline, &call.context.ct, until.as_ref())
+        .await;
     if call.context.ct.is_cancelled() {
         return Err(ToolError::cancelled());
     }
@@ -193,7 +192,7 @@ pub(super) async fn follow(
 }
 
 impl Reader {
-    /// Waits until a line matches, the job has ended, the page that was asked for is full, or the time is over. Returns
+    /// Waits until a line matches, the job has ended or waits for input, the page that was asked for is full, or the time is over. Returns
     /// the offset of the match.
     async fn wait(
         &self,
@@ -217,6 +216,7 @@ impl Reader {
             at = matched => Some(at),
             () = self.page_is_full(), if condition.is_none() && self.offset.is_some() => None,
             () = self.record.wait_ended() => None,
+            () = self.record.wait_for_prompt() => None,
             () = cancelled.cancelled() => None,
             () = sleep_until(deadline) => None,
         };

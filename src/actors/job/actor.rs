@@ -100,6 +100,7 @@ where
             wait_until: call.turn,
             hand_over: call.work.hand_over(),
             timeout: call.work.timeout(),
+            interactive: record.input().is_some().then(|| Arc::clone(&record)),
         };
         deadlines.report_to(myself.clone(), ended.clone());
         let task = JobTask {

@@ -1,5 +1,7 @@
 //! The timers of a job and the watch on its caller.
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -7,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::message::JobMessage;
+use super::record::JobRecord;
 use crate::ssh::timer::sleep_until_some;
 
 /// Events during the run of a job that are reported to its actor.
@@ -19,6 +22,8 @@ pub(crate) struct Deadlines {
     pub(crate) hand_over: Option<CancellationToken>,
     /// The time that the job has, if that is bounded.
     pub(crate) timeout: Option<Duration>,
+    /// The job, if it may wait for input, which ends the wait of the caller.
+    pub(crate) interactive: Option<Arc<JobRecord>>,
 }
 
 impl Deadlines {
@@ -31,10 +36,16 @@ impl Deadlines {
             let seen_enough = async {
                 match &self.hand_over {
                     Some(hand_over) => hand_over.cancelled().await,
-                    None => std::future::pending().await,
+                    None => pending().await,
                 }
             };
-            tokio::pin!(time_over, wait_over, seen_enough);
+            let waits_for_input = async {
+                match &self.interactive {
+                    Some(record) => record.wait_for_prompt().await,
+                    None => pending().await,
+                }
+            };
+            tokio::pin!(time_over, wait_over, seen_enough, waits_for_input);
             let (mut cancelled, mut waited, mut timed_out) = (false, false, false);
             loop {
                 let message = tokio::select! {
@@ -48,6 +59,10 @@ impl Deadlines {
                         JobMessage::WaitOver
                     }
                     () = &mut seen_enough, if !waited => {
+                        waited = true;
+                        JobMessage::WaitOver
+                    }
+                    () = &mut waits_for_input, if !waited => {
                         waited = true;
                         JobMessage::WaitOver
                     }

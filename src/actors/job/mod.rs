@@ -14,6 +14,7 @@ pub mod ended_by;
 pub mod kind;
 pub(crate) mod message;
 pub mod outcome;
+mod prompt;
 pub mod record;
 pub mod report;
 pub(crate) mod retention;

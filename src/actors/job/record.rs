@@ -46,6 +46,8 @@ pub struct JobRecord {
     input: Mutex<Option<mpsc::Sender<Input>>>,
     signals: mpsc::Sender<Signal>,
     stop: Mutex<StopRequests>,
+    /// Bytes of output when the last input was given.
+    answered_at: Mutex<Option<u64>>,
 }
 
 /// The requests to end a job so far.
@@ -141,6 +143,7 @@ impl JobRecord {
             input: Mutex::new(description.interactive.then_some(sender)),
             signals,
             stop: Mutex::default(),
+            answered_at: Mutex::default(),
         };
         let inbox = JobInbox {
             input,
@@ -286,6 +289,16 @@ impl JobRecord {
             marks.both -= bytes;
         }
         *lock(&self.marks) = marks;
+    }
+
+    /// Takes note that the output up to now has its answer.
+    pub fn note_input(&self) {
+        *lock(&self.answered_at) = Some(self.output.arrived().bytes);
+    }
+
+    /// Whether input was given after the last output.
+    pub(super) fn is_answered(&self) -> bool {
+        *lock(&self.answered_at) == Some(self.output.arrived().bytes)
     }
 
     /// The queue for input, unless the input is closed.

@@ -11,7 +11,6 @@ use crate::limits;
 use crate::output::Stream;
 use crate::ssh::disconnect::Disconnect;
 use crate::text::visible_line;
-use crate::tools::prompt;
 use crate::tools::until::Until;
 
 /// The description of a command's result.
@@ -127,7 +126,7 @@ impl<'a> CommandFacts<'a> {
 fn activity(record: &JobRecord) -> Activity {
     if !record.is_sent() {
         Activity::WaitsForChannel
-    } else if prompt::is_at_prompt(record) {
+    } else if record.is_at_prompt() {
         Activity::WaitsForInput
     } else {
         Activity::Runs

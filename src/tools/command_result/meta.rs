@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::facts::CommandFacts;
+use super::facts::{Activity, CommandFacts};
 use crate::actors::job::ended_by::EndedBy;
 use crate::actors::job::outcome::{Outcome, ShellFacts};
 use crate::tools::record::millis;
@@ -45,6 +45,8 @@ struct Record<'a> {
     shell_restarted: Option<bool>,
     #[serde(skip_serializing_if = "is_false")]
     reconnected: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    waiting_for_input: bool,
 }
 
 /// Writes the record.
@@ -77,6 +79,7 @@ pub(super) fn record(facts: &CommandFacts<'_>) -> Value {
         shell_generation: shell.map(|shell: &ShellFacts| shell.generation),
         shell_restarted: shell.map(|shell: &ShellFacts| shell.restarted),
         reconnected: facts.reconnected,
+        waiting_for_input: facts.activity == Activity::WaitsForInput,
     })
 }
 
