@@ -58,6 +58,9 @@ pub const ENDED_JOBS_KEPT_BYTES: u64 = 1024 * 1024 * 1024;
 /// Silence after which a last line that looks like a prompt means that a command waits for input: shorter pauses are
 /// common in the middle of a line.
 pub const PROMPT_SILENCE: Duration = Duration::from_millis(300);
+/// Time for a command to end after a line matched `until`: the last line of a command often matches, and the end in
+/// the same result saves the caller a call.
+pub const UNTIL_END_GRACE: Duration = Duration::from_millis(100);
 /// Columns of a terminal: wide enough for the tables of most tools.
 pub const PTY_COLUMNS: u32 = 120;
 /// Rows of a terminal: a common size of a window.

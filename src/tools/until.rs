@@ -1,6 +1,7 @@
 //! `until`: a command hands over when a line of its output matches.
 
 use regex::bytes::Regex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ToolError;
@@ -9,6 +10,7 @@ use crate::actors::SessionError;
 use crate::actors::job::report::CommandReport;
 use crate::actors::output::OutputWatch;
 use crate::actors::request::ExecRequest;
+use crate::limits;
 
 /// The result of a call with `until`.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,7 @@ impl Condition {
         }
     }
 
-    /// Waits for the report of the command, which a match brings about at once.
+    /// Waits for the report of the command, which a match brings about soon.
     pub(super) async fn answer(
         self,
         report: impl Future<Output = Result<CommandReport, SessionError>>,
@@ -48,8 +50,15 @@ impl Condition {
         let (report, matched) = tokio::select! {
             report = &mut report => (report, None),
             at = wait_for_match(pattern, self.pty, &self.watch) => {
-                self.hand_over.cancel();
-                (report.await, Some(at))
+                // The end of a command whose last line matches follows at once, and saves the caller a call.
+                let report = match timeout(limits::UNTIL_END_GRACE, &mut report).await {
+                    Ok(report) => report,
+                    Err(_) => {
+                        self.hand_over.cancel();
+                        report.await
+                    }
+                };
+                (report, Some(at))
             }
         };
         let report = report.map_err(ToolError::of_command)?;

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::world::{
     Client, TEST, command, connections, name, nothing_left, processes, refused, request, succeeded,
 };
-use testkit::{bounded, eventually};
 use testkit::sshd::Sshd;
+use testkit::{bounded, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disconnecting_ends_the_jobs_first() {

@@ -247,7 +247,7 @@ async fn a_session_keeps_to_the_key_that_it_was_opened_with() {
         client.exec(TEST, command("true")).await,
         ErrorCode::HostKeyChanged,
     );
-    assert_says(&text, &["opened with", "ssh_connect"]);
+    assert_says(&text, &["session was opened", "ssh_connect"]);
     assert_eq!(logged(&sshd, "Accepted publickey"), accepted);
     // Another session takes the recorded key, and this one once the user says so.
     client.dial(request("other", TEST)).await.unwrap();
