@@ -198,7 +198,8 @@ fn verify_calls(seen: &Value) {
     let sessions = &seen["sessions"]["structuredContent"]["sessions"];
     assert_eq!(sessions[0]["session"], "test", "{sessions}");
     assert_eq!(error_code(&seen["unknown"]), "noSuchSession");
-    let expected = json!({"session": "test", "forgotten": false, "endedJobs": []});
+    let expected =
+        json!({"session": "test", "forgotten": false, "endedJobs": [], "unconfirmed": []});
     assert_eq!(seen["disconnect"]["structuredContent"], expected);
 }
 
