@@ -329,6 +329,14 @@ impl JobRecord {
         lock(&self.stop).by.get_or_insert(by);
     }
 
+    /// Whether a reconnect or a disconnect is already ending the job.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        matches!(
+            self.told_to_end_by(),
+            Some(EndedBy::Reconnect | EndedBy::Disconnect)
+        )
+    }
+
     /// Who told the job to end, apart from its own caller.
     pub(super) fn told_to_end_by(&self) -> Option<EndedBy> {
         lock(&self.stop).by

@@ -24,12 +24,14 @@ impl SessionState {
             Goodbye::Disconnect(_) => EndedBy::Disconnect,
             Goodbye::ShutDown(_) => EndedBy::Shutdown,
         };
-        self.work.note_stop(by);
         let (records, jobs): (Vec<_>, Vec<_>) = self.work.jobs_to_stop().into_iter().unzip();
+        // An earlier reconnect has listed the jobs whose end is still under way.
+        let newly_ended = names(records.iter().filter(|record| !record.is_hung_up()));
+        self.work.note_stop(by);
         match goodbye {
             Goodbye::Reconnect => {
                 self.work.shell.end_by(by);
-                self.ended_by_reconnect = names(&records);
+                self.ended_by_reconnect = newly_ended;
                 tokio::spawn(stop_and_close(jobs, link));
             }
             Goodbye::Disconnect(reply) => {
@@ -54,15 +56,14 @@ impl SessionState {
     }
 }
 
-fn names(records: &[Arc<JobRecord>]) -> Vec<String> {
-    records.iter().map(|record| record.name.clone()).collect()
+fn names<'a>(records: impl Iterator<Item = &'a Arc<JobRecord>>) -> Vec<String> {
+    records.map(|record| record.name.clone()).collect()
 }
 
 fn ended_jobs(records: &[Arc<JobRecord>]) -> EndedJobs {
-    let unconfirmed = records.iter().filter(|record| !record.is_over());
     EndedJobs {
-        names: names(records),
-        unconfirmed: unconfirmed.map(|record| record.name.clone()).collect(),
+        names: names(records.iter()),
+        unconfirmed: names(records.iter().filter(|record| !record.is_over())),
     }
 }
 
