@@ -12,8 +12,9 @@ use testkit::world::{World, timed};
 const FLOOD: Duration = Duration::from_secs(15);
 /// Allowed growth of the server.
 const GROWTH_MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// Delay that other work on the machine adds to any call.
-const NOISE: Duration = Duration::from_millis(60);
+/// Delay that other work on the machine adds to any call. Only a starved session is slower; the benchmark's row
+/// `output` measures the rest beside OpenSSH.
+const NOISE: Duration = Duration::from_millis(500);
 
 /// The median time of a command in the session `other`, over `count` commands.
 async fn median(world: &World, count: usize) -> Duration {
